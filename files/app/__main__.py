@@ -1,0 +1,47 @@
+"""The image's entry point: ``writer`` or ``reader``, their arguments, and the one line of an error."""
+
+import sys
+from collections.abc import Sequence
+
+import database
+
+USAGE = "uso: writer [--json] [--database=ARQUIVO] NOME... ou reader [--json] [--database=ARQUIVO]"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the command that ``arguments`` ask for.
+
+    Raises:
+        database.Failure: it did not work; the code says why.
+    """
+    command, *rest = arguments or [""]
+    path, as_json = database.DEFAULT_PATH, False
+    while rest and rest[0].startswith("--"):
+        option = rest.pop(0)
+        if option == "--":
+            break
+        if option == "--json":
+            as_json = True
+        elif option.startswith("--database="):
+            path = option.removeprefix("--database=")
+        else:
+            raise database.Failure("USO", f"opção desconhecida {option!a}; {USAGE}")
+    if command == "writer":
+        import writer
+
+        writer.run(path, rest, as_json=as_json)
+    elif command == "reader" and not rest:
+        import reader
+
+        reader.run(path, as_json=as_json)
+    else:
+        raise database.Failure("USO", f"não entendi {' '.join(arguments)[:80]!a}; {USAGE}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except database.Failure as failure:
+        sys.stdout.flush()
+        print(f"ERRO [{failure.code}]: {failure.message}", file=sys.stderr)
+        sys.exit(database.STATUS[failure.code])

@@ -1,0 +1,103 @@
+"""What the writer and the reader share: opening the database, and the errors that they end in."""
+
+import os
+import sqlite3
+
+DEFAULT_PATH = "/data/demo.db"
+BUSY_TIMEOUT = 5.0  # seconds to wait for a lock that another process holds
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS clientes (id INTEGER PRIMARY KEY, nome TEXT NOT NULL UNIQUE)"
+
+STATUS = {
+    "USO": 2,
+    "SEM_BANCO": 3,
+    "CORROMPIDO": 4,
+    "RECUPERAR": 5,
+    "OCUPADO": 6,
+    "SEM_ESPACO": 7,
+}
+
+
+class Failure(Exception):
+    """An end that the user can act upon.
+
+    Attributes:
+        code: a key of STATUS, which gives the exit status.
+        message: one line, in Portuguese: what happened and what to do.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def open_for_writing(path: str) -> sqlite3.Connection:
+    """Open the database, made where there is none, in autocommit mode and safe against a power cut.
+
+    A transaction that a killed writer left behind is rolled back by SQLite on this occasion.
+
+    Raises:
+        Failure: SEM_BANCO if it is another program's database, CORROMPIDO if it is not intact.
+        sqlite3.Error: anything else that SQLite reports; see ``explain``.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+    # A read-only root leaves SQLite no place for temporary files.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise Failure("CORROMPIDO", f"{path} não está íntegro; nada foi alterado. Restaure uma cópia.")
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and "clientes" not in tables:
+        raise Failure("SEM_BANCO", f"{path} é de outro programa: não tem a tabela clientes; nada foi alterado.")
+    # A reader on a read-only mount cannot open a database in WAL mode.
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def open_for_reading(path: str) -> sqlite3.Connection:
+    """Open an existing database; neither it nor anything beside it can be changed through this.
+
+    Raises:
+        sqlite3.Error: what SQLite reports; see ``explain``.
+    """
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(f"file:{escaped}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def explain(error: sqlite3.Error, path: str, *, writing: bool) -> Failure:
+    """Return the Failure that users know for what SQLite reports.
+
+    The result codes are those of https://sqlite.org/rescode.html.
+    """
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # absent: text is not UTF-8
+    primary = extended & 0xFF
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Failure("OCUPADO", f"{path} está em uso por outro processo; tente de novo.")
+    if os.path.isdir(path):
+        return Failure("CORROMPIDO", f"{path} é um diretório, não um banco de dados; nada foi alterado.")
+    if writing and primary in (
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    ):
+        return Failure("SEM_ESPACO", f"{path} não pode ser gravado ({error}); nada deste lote foi gravado.")
+    if primary == sqlite3.SQLITE_READONLY or (primary == sqlite3.SQLITE_CANTOPEN and is_wal(path)):
+        return Failure("RECUPERAR", f"{path} tem uma gravação interrompida; execute o writer para recuperar.")
+    if primary == sqlite3.SQLITE_CANTOPEN:
+        return Failure("SEM_BANCO", f"{path} não existe ou não pode ser lido; execute o writer primeiro.")
+    if primary == sqlite3.SQLITE_ERROR and "unsupported file format" not in str(error):
+        return Failure("SEM_BANCO", f"{path} não tem a tabela clientes desta demonstração ({error}).")
+    return Failure("CORROMPIDO", f"{path} não está íntegro ({error}); nada foi alterado. Restaure uma cópia.")
+
+
+def is_wal(path: str) -> bool:
+    """Tell whether the file says that it is in WAL mode: byte 18 of https://sqlite.org/fileformat.html."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(19)[18:] == b"\x02"
+    except OSError:
+        return False

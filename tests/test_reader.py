@@ -1,0 +1,126 @@
+"""The reader: the exact lines, streamed, and one line for every error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from programs import Program, assert_error
+
+
+def test_prints_exactly_what_the_original_does(run: Program, database: Path) -> None:
+    run("writer", "Alice", "Bruno", "Carla")
+    result = run("reader")
+    assert (
+        result.stdout == f"Lendo banco de dados em: {database}\nClientes encontrados:\n1: Alice\n2: Bruno\n3: Carla\n"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_no_records(run: Program, database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE clientes (id INTEGER PRIMARY KEY, nome TEXT NOT NULL UNIQUE)")
+    assert run("reader").stdout == f"Lendo banco de dados em: {database}\nNenhum cliente encontrado.\n"
+    assert run("reader", "--json").stdout == ""
+
+
+def test_json_is_one_object_a_line(run: Program) -> None:
+    names = ["Alice", 'a "quoted" \\ name', "José", "😀", "</script>"]
+    run("writer", "--", *names)
+    lines = run("reader", "--json").stdout.splitlines()
+    assert lines[0] == '{"id": 1, "nome": "Alice"}'
+    assert [json.loads(line) for line in lines] == [{"id": i, "nome": name} for i, name in enumerate(names, start=1)]
+
+
+def test_changes_nothing(run: Program, database: Path) -> None:
+    run("writer", "Alice")
+    before = (database.read_bytes(), database.stat().st_mtime_ns, os.listdir(database.parent))
+    run("reader")
+    assert (database.read_bytes(), database.stat().st_mtime_ns, os.listdir(database.parent)) == before
+
+
+@pytest.mark.parametrize("name", ["a?mode=rw", "50%41", "a#b", "a b"])
+def test_path_is_taken_as_it_is(database: Path, name: str) -> None:
+    path = database.parent / name
+    app = Path(__file__).parents[1] / "files" / "app"
+    for command, *names in (["writer", "Alice"], ["reader"]):
+        program = [sys.executable, "-I", "-S", "-B", str(app), command, f"--database={path}", *names]
+        assert subprocess.run(program, check=False, capture_output=True).returncode == 0
+    assert os.listdir(database.parent) == [name]
+
+
+def test_no_database(run: Program, database: Path) -> None:
+    assert_error(run("reader"), "SEM_BANCO", 3)
+    assert not database.exists()
+
+
+def test_no_table(run: Program, database: Path) -> None:
+    database.touch()
+    assert_error(run("reader"), "SEM_BANCO", 3)
+
+
+def test_table_of_another_program(run: Program, database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE clientes (codigo TEXT)")
+    assert_error(run("reader"), "SEM_BANCO", 3)
+
+
+def test_folder_in_place_of_the_file(run: Program, database: Path) -> None:
+    database.mkdir()
+    assert_error(run("reader"), "CORROMPIDO", 4)
+
+
+def test_other_file(run: Program, database: Path) -> None:
+    database.write_bytes(b"not a database, but long enough to be read as one " * 100)
+    assert_error(run("reader"), "CORROMPIDO", 4)
+
+
+def test_text_that_is_not_utf_8(run: Program, database: Path) -> None:
+    run("writer", "Alice")
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE clientes SET nome = CAST(x'ff' AS TEXT)")
+    assert_error(run("reader"), "CORROMPIDO", 4)
+
+
+def test_locked_database(run: Program, database: Path) -> None:
+    run("writer", "Alice")
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert_error(run("reader"), "OCUPADO", 6)
+    other.execute("ROLLBACK")
+
+
+def test_interrupted_write_is_recovered_by_the_writer(run: Program, database: Path) -> None:
+    run("writer", "Alice", "Bruno")
+    kill_in_the_middle_of_a_transaction(database)
+    assert_error(run("reader"), "RECUPERAR", 5)
+    assert run("writer", "Alice").returncode == 0
+    assert run("reader").stdout.splitlines()[2:] == ["1: Alice", "2: Bruno"]
+
+
+def kill_in_the_middle_of_a_transaction(database: Path) -> None:
+    """Leave a hot journal: a process that has written part of a transaction to the file kills itself."""
+    code = f"""
+import os, sqlite3
+connection = sqlite3.connect({str(database)!r}, isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.executemany("INSERT INTO clientes (nome) VALUES (?)", ((f"x{{i:0500}}",) for i in range(1000)))
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert database.with_name("demo.db-journal").stat().st_size > 0
+
+
+@pytest.mark.parametrize("arguments", [["Alice"], ["--unknown"], ["--", "Alice"]])
+def test_wrong_arguments(run: Program, arguments: list[str]) -> None:
+    assert_error(run("reader", *arguments), "USO", 2)
+
+
+def test_unknown_command(run: Program) -> None:
+    assert_error(run("remover"), "USO", 2)
