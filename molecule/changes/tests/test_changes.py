@@ -1,0 +1,99 @@
+"""A change does what it should on the next run, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from outside import REPOSITORY, Demo, Engine, error, recap
+from testinfra.host import Host
+
+demo = Demo("changes")
+
+
+@pytest.fixture(scope="module")
+def base(host: Host) -> str:
+    """The base image that the scenario's converge built on."""
+    return Engine(host).base(demo.image)
+
+
+@pytest.fixture
+def other_base(engine: Engine, base: str) -> Iterator[str]:
+    """The base image with one file more, under a name of its own."""
+    name, container = "molecule-changes-another:1", "molecule-changes-another"
+    engine.output("run", f"--name={container}", base, "touch", "/changed")
+    engine.output("commit", container, name)
+    engine.output("rm", container)
+    yield name
+    engine.output("image", "rm", "--force", name)
+
+
+def test_another_list_adds_what_is_new_and_builds_nothing(engine: Engine) -> None:
+    image = engine.inspect("image", demo.image)["Id"]
+    names = ["José", "مرحبا", "--json", "'; DROP TABLE clientes; --", "../etc/passwd", "$(id)", '{"a": 1}']
+    result = demo.play("site.yml", demo_clients=["Bruno", *names])
+    assert recap(result)["changed"] == 1, result.stdout
+    expected = ["Alice", "Bruno", "Carla", *names]
+    assert engine.rows(demo.image, demo.volume) == [[i, name] for i, name in enumerate(expected, start=1)]
+    assert all(f"        {i}: {name}\n" in result.stdout for i, name in enumerate(expected, start=1))
+    assert engine.inspect("image", demo.image)["Id"] == image
+    assert recap(demo.play("site.yml", demo_clients=["Bruno", *names]))["changed"] == 0
+
+
+def test_another_source_file_builds_anew(engine: Engine, tmp_path: Path) -> None:
+    before = engine.inspect("image", demo.image)
+    shutil.copytree(
+        REPOSITORY, tmp_path / "copy", ignore=shutil.ignore_patterns(".venv", ".git", "build", "molecule", "tests")
+    )
+    reader = tmp_path / "copy/files/app/reader.py"
+    reader.write_text(reader.read_text().replace("Clientes encontrados:", "Clientes:"))
+    result = demo.play("site.yml", at=tmp_path / "copy")
+    assert result.returncode == 0, result.stdout
+    assert "        Clientes:\n        1: Alice" in result.stdout
+    after = engine.inspect("image", demo.image)
+    assert after["Id"] != before["Id"]
+    old = [tag for tag in before["RepoTags"] if tag != f"{demo.image}:latest"]
+    assert engine.inspect("image", before["Id"])["RepoTags"] == old
+
+    result = demo.play("site.yml")
+    assert recap(result)["changed"] == 1, "going back builds nothing, it only points latest at the old image"
+    assert engine.inspect("image", demo.image)["Id"] == before["Id"]
+
+
+def test_another_base_image_builds_anew(engine: Engine, other_base: str) -> None:
+    before = engine.inspect("image", demo.image)["Id"]
+    result = demo.play("site.yml", demo_base_image=other_base)
+    assert f"{other_base}, as the engine had it" in result.stdout
+    assert engine.inspect("image", demo.image)["Id"] != before
+    assert engine.base(demo.image) == other_base
+    check = engine.docker("run", "--rm", "--entrypoint=ls", demo.image, "/changed")
+    assert check.rc == 0
+
+
+def test_base_image_from_an_archive(engine: Engine, other_base: str, tmp_path: Path) -> None:
+    archive = tmp_path / "base.tar"
+    engine.output("save", f"--output={archive}", other_base)
+    engine.output("image", "rm", "--force", other_base)
+    copy = Demo("changes", {"demo_base_image": other_base, "demo_base_image_archive": str(archive)})
+    result = copy.play("site.yml", "--tags=build", demo_base_image_source="archive")
+    assert result.returncode == 0, result.stdout
+    assert engine.base(demo.image) == other_base
+    again = copy.play("site.yml", "--tags=build", demo_base_image_source="archive")
+    assert recap(again)["changed"] == 0, again.stdout
+
+
+@pytest.mark.parametrize("source", ["local", "registry", "archive"])
+def test_base_image_that_its_source_does_not_have(engine: Engine, tmp_path: Path, source: str) -> None:
+    archive = tmp_path / "other.tar"
+    engine.output("save", f"--output={archive}", demo.image)
+    before = engine.state()
+    result = demo.play(
+        "site.yml",
+        demo_base_image="molecule-changes-missing:1",
+        demo_base_image_source=source,
+        demo_base_image_archive=str(archive),
+    )
+    assert "molecule-changes-missing:1" in error(result)
+    assert engine.state() == before

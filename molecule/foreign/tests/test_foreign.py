@@ -1,0 +1,108 @@
+"""What somebody else created is refused in one line, and stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from outside import Demo, Engine, error, recap
+
+demo = Demo("foreign")
+
+
+@pytest.fixture
+def theirs(engine: Engine) -> Iterator[str]:
+    """A volume with a file in it that the project did not create."""
+    name = "molecule_theirs"
+    engine.output("volume", "create", name)
+    run(engine, name, "sh", "-c", "echo precious > /data/file; chown 10001:10001 /data")
+    yield name
+    engine.output("volume", "rm", name)
+
+
+def run(engine: Engine, volume: str, *command: str) -> str:
+    return engine.output("run", "--rm", f"--volume={volume}:/data", engine.base(demo.image), *command)
+
+
+def test_volume_is_refused_before_anything_is_touched(engine: Engine, theirs: str) -> None:
+    before = engine.state()
+    result = Demo("foreign", {"demo_volume": theirs, "demo_image": "molecule-foreign-new"}).play("site.yml")
+    assert f"The volume {theirs} exists and this project did not create it" in error(result)
+    assert engine.state() == before
+    assert run(engine, theirs, "ls", "/data") == "file"
+
+
+def test_volume_is_adopted_when_asked_and_still_not_removed(engine: Engine, theirs: str) -> None:
+    result = demo.play("site.yml", demo_adopt_volume=True, demo_volume=theirs)
+    assert result.returncode == 0, result.stdout
+    assert engine.rows(demo.image, theirs) == [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
+    result = demo.play("teardown.yml", demo_volume=theirs)
+    assert f"The volume {theirs} stays: this project did not create it" in result.stdout
+    assert engine.inspect("volume", theirs)["Labels"] is None
+    assert demo.play("site.yml").returncode == 0
+    assert run(engine, theirs, "cat", "/data/file") == "precious"
+
+
+@pytest.mark.parametrize("role", ["writer", "reader"])
+def test_container_of_that_name_is_refused(engine: Engine, role: str) -> None:
+    name = getattr(demo, role)
+    # A label of its own, for a container has those of its image too, and the image may be this project's.
+    engine.output("create", f"--name={name}", "--label=sqlite-demo.managed-by=me", engine.base(demo.image))
+    identity = engine.inspect("container", name)["Id"]
+    try:
+        result = demo.play("site.yml")
+        assert f"The container {name} exists and this project did not create it" in error(result)
+        result = demo.play("teardown.yml", demo_volume="molecule_nothing")
+        assert engine.inspect("container", name)["Id"] == identity
+    finally:
+        engine.output("rm", "--force", name)
+
+
+def test_container_that_an_interrupted_run_left_is_replaced(engine: Engine) -> None:
+    label = "--label=sqlite-demo.managed-by=ansible"
+    engine.output("create", f"--name={demo.writer}", label, "--network=none", demo.image, "writer", "Zoe")
+    result = demo.play("site.yml")
+    assert result.returncode == 0, result.stdout
+    assert engine.inspect("container", demo.writer) == {}
+    assert [1, "Zoe"] not in engine.rows(demo.image, demo.volume)
+
+
+def test_image_of_that_name_is_refused(engine: Engine) -> None:
+    name = "molecule-foreign-theirs"
+    engine.output("run", "--name=molecule-foreign-x", engine.base(demo.image), "true")
+    engine.output("commit", "--change=LABEL sqlite-demo.managed-by=me", "molecule-foreign-x", name)
+    engine.output("rm", "molecule-foreign-x")
+    identity = engine.inspect("image", name)["Id"]
+    try:
+        result = demo.play("site.yml", demo_image=name)
+        assert f"The image {name}:latest exists and this project did not create it" in error(result)
+        result = demo.play("teardown.yml", demo_image=name, demo_volume="molecule_nothing")
+        assert result.returncode == 0, result.stdout
+        assert engine.inspect("image", name)["Id"] == identity
+    finally:
+        engine.output("image", "rm", name)
+
+
+def test_teardown_waits_for_who_uses_the_volume(engine: Engine) -> None:
+    name = "molecule-foreign-user"
+    engine.output("create", f"--name={name}", f"--volume={demo.volume}:/data", engine.base(demo.image), "true")
+    before = engine.state()
+    try:
+        result = demo.play("teardown.yml")
+        assert name in error(result)
+        assert engine.state() == before
+    finally:
+        engine.output("rm", name)
+
+
+def test_teardown_keeps_the_volume_when_asked_and_is_done_the_second_time(engine: Engine) -> None:
+    result = demo.play("teardown.yml", demo_keep_volume=True)
+    assert f"The volume {demo.volume} stays: its data is kept, as asked" in result.stdout
+    assert demo.play("site.yml", "--tags=build,read").returncode == 0
+    assert engine.rows(demo.image, demo.volume) == [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
+    assert demo.play("teardown.yml").returncode == 0
+    assert engine.inspect("volume", demo.volume) == {}
+    assert [
+        line for line in engine.state()["images"] if line.startswith((f"{demo.image}:", f"{demo.image}-base:"))
+    ] == []
+    assert recap(demo.play("teardown.yml"))["changed"] == 0

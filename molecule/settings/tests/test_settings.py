@@ -1,0 +1,88 @@
+"""The table of wrong settings: each stops the play in one clear line, with the engine as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from outside import Demo, Engine, error
+
+demo = Demo("settings")
+
+# setting, wrong value, what the line says beside the setting's name
+WRONG: list[tuple[str, Any, str]] = [
+    ("demo_docker_host", "", "the address of a Docker Engine"),
+    ("demo_docker_host", "localhost", "the address of a Docker Engine"),
+    ("demo_docker_host", 5, "the address of a Docker Engine"),
+    ("demo_docker_host", "unix:///nowhere.sock", "No Docker Engine answers"),
+    ("demo_docker_host", "tcp://127.0.0.1:1", "No Docker Engine answers"),
+    ("demo_base_image", "", "an image name with its tag"),
+    ("demo_base_image", "python", "an image name with its tag"),
+    ("demo_base_image", "Python:3.12", "an image name with its tag"),
+    ("demo_base_image", "python:3.12 alpine", "an image name with its tag"),
+    ("demo_base_image", ["python:3.12-alpine"], "an image name with its tag"),
+    ("demo_base_image_source", "dockerhub", "auto, local, registry, archive, wheels"),
+    ("demo_base_image_source", "archive", "demo_base_image_archive must be given"),
+    ("demo_base_image_archive", "/nowhere.tar", "a file on this machine"),
+    ("demo_base_image_archive", "/", "a file on this machine"),
+    ("demo_image", "", "an image name in lower case"),
+    ("demo_image", "SQLite-Demo", "an image name in lower case"),
+    ("demo_image", "sqlite-demo:1", "without a tag"),
+    ("demo_image", "-demo", "an image name in lower case"),
+    ("demo_volume", "", "2 to 200 letters"),
+    ("demo_volume", "x", "2 to 200 letters"),
+    ("demo_volume", "/srv/data", "2 to 200 letters"),
+    ("demo_volume", "../data", "2 to 200 letters"),
+    ("demo_volume", "dados do João", "2 to 200 letters"),
+    ("demo_volume", "data:ro", "2 to 200 letters"),
+    ("demo_volume", "v" * 201, "2 to 200 letters"),
+    ("demo_volume", None, "2 to 200 letters"),
+    ("demo_adopt_volume", "maybe", "bool"),
+    ("demo_database", "", "a file name without a folder"),
+    ("demo_database", "../demo.db", "a file name without a folder"),
+    ("demo_database", "/data/demo.db", "a file name without a folder"),
+    ("demo_database", "demo.db-journal", "a file name without a folder"),
+    ("demo_clients", [], "a list of names"),
+    ("demo_clients", "Alice", "a list of names"),
+    ("demo_clients", {"nome": "Alice"}, "a list of names"),
+    ("demo_clients", 3, "a list of names"),
+    ("demo_clients", ["Alice", ""], "at least one letter"),
+    ("demo_clients", ["Alice", "   "], "at least one letter"),
+    ("demo_clients", ["Alice", 7], "a list of texts"),
+    ("demo_clients", ["Alice", None], "a list of texts"),
+    ("demo_clients", [["Alice"]], "a list of texts"),
+    ("demo_clients", ["Ali\nce"], "without control characters"),
+    ("demo_clients", ["Ali\0ce"], "without control characters"),
+    ("demo_clients", ["a" * 30001], "at most 30,000 characters"),
+    ("demo_keep_volume", "perhaps", "bool"),
+    ("demo_volumen", "sqlite_data", "is not a setting of this demo"),
+]
+
+
+@pytest.mark.parametrize(("setting", "value", "words"), WRONG, ids=[f"{s}={str(v)[:20]!a}" for s, v, _ in WRONG])
+def test_wrong_setting_stops_the_play(engine: Engine, setting: str, value: Any, words: str) -> None:
+    before = engine.state()
+    result = demo.play("site.yml", **{setting: value})
+    line = error(result)
+    assert setting in line
+    assert words in line
+    assert result.stdout.count("\nPLAY [") == 1
+    assert engine.state() == before
+
+
+def test_list_that_one_container_cannot_take_stops_the_play(engine: Engine, tmp_path: Path) -> None:
+    before = engine.state()
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"demo_clients": ["a" * 30000] * 9}))
+    assert "250,000 together" in error(demo.play("site.yml", f"--extra-vars=@{settings}"))
+    assert engine.state() == before
+
+
+def test_right_settings_pass_the_same_checks(engine: Engine) -> None:
+    """The negative control: what stops the others is their value."""
+    before = engine.state()
+    result = demo.play("site.yml", "--check", demo_clients=["Alice", "José", "مرحبا"], demo_keep_volume="yes")
+    assert result.returncode == 0, result.stderr
+    assert engine.state() == before
