@@ -5,6 +5,8 @@ BIN := .venv/bin
 # Only who is not root and may not become it without a password is asked for one, and only to install an engine.
 ASK := $(shell [ -S /var/run/docker.sock ] || [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo --ask-become-pass)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Molecule calls Ansible's programs by name: with this line in a .pth file it finds those beside it, though nothing is activated.
+FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os.pathsep + os.environ.get("PATH", os.defpath)
 
 .PHONY: help demo test setup engine lint unit molecule lock
 
@@ -50,4 +52,5 @@ lock: ## write requirements.txt anew from requirements.in
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
 	$(BIN)/python -m compileall -qq -j 0 -x 'ansible_collections/(?!community/docker)' .venv/lib
+	printf '%s\n' '$(FIND_EACH_OTHER)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/path.pth"
 	touch $@
