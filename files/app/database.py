@@ -84,7 +84,8 @@ def explain(error: sqlite3.Error, path: str, *, writing: bool) -> Failure:
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_READONLY,
     ):
-        return Failure("SEM_ESPACO", f"{path} não pode ser gravado ({error}); nada deste lote foi gravado.")
+        remedy = f"Libere espaço, ou deixe o usuário {os.getuid()} gravar na pasta."
+        return Failure("SEM_ESPACO", f"{path} não pode ser gravado ({error}); nada deste lote foi gravado. {remedy}")
     if primary == sqlite3.SQLITE_READONLY or (primary == sqlite3.SQLITE_CANTOPEN and is_wal(path)):
         return Failure("RECUPERAR", f"{path} tem uma gravação interrompida; execute o writer para recuperar.")
     if primary == sqlite3.SQLITE_CANTOPEN:

@@ -84,7 +84,7 @@ def test_base_image_from_an_archive(engine: Engine, other_base: str, tmp_path: P
     assert recap(again)["changed"] == 0, again.stdout
 
 
-@pytest.mark.parametrize("source", ["local", "registry", "archive"])
+@pytest.mark.parametrize("source", ["auto", "local", "registry", "archive", "wheels"])
 def test_base_image_that_its_source_does_not_have(engine: Engine, tmp_path: Path, source: str) -> None:
     archive = tmp_path / "other.tar"
     engine.output("save", f"--output={archive}", demo.image)

@@ -55,6 +55,14 @@ def test_damaged_database_is_one_line_and_stays_as_it_was(engine: Engine) -> Non
     assert absent(engine)
 
 
+def test_volume_that_the_user_may_not_write_is_one_line(engine: Engine) -> None:
+    mount = f"--volume={demo.volume}:/data"
+    engine.output("run", "--rm", mount, engine.base(demo.image), "chown", "0:0", "/data", "/data/demo.db")
+    assert "ERRO [SEM_ESPACO]: /data/demo.db" in error(demo.play("site.yml", "--tags=write", demo_clients=["Davi"]))
+    assert engine.rows(demo.image, demo.volume) == THREE
+    engine.output("run", "--rm", mount, engine.base(demo.image), "chown", "10001:10001", "/data", "/data/demo.db")
+
+
 def test_each_step_does_its_own_and_says_what_it_needs(engine: Engine) -> None:
     assert demo.play("teardown.yml").returncode == 0
     clean = engine.state()
