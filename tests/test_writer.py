@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from database import open_for_writing
 from programs import Program, assert_error, rows
 
 
@@ -28,6 +29,12 @@ def test_table_is_as_the_contract_has_it(run: Program, database: Path) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     assert sql == "CREATE TABLE clientes (id INTEGER PRIMARY KEY, nome TEXT NOT NULL UNIQUE)"
     assert mode == "delete"
+
+
+def test_commit_waits_for_the_disk(database: Path) -> None:
+    connection = open_for_writing(str(database))
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "2 is FULL"
+    connection.close()
 
 
 def test_same_names_again_add_nothing_and_leave_the_file_alone(run: Program, database: Path) -> None:
