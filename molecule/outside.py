@@ -134,9 +134,11 @@ class Demo:
         )
 
     def start(self, playbook: str, *arguments: str, **settings: object) -> subprocess.Popen[str]:
-        """Start a playbook and go on."""
+        """Start a playbook, in a process group of its own, and go on."""
         command = self.command(playbook, *arguments, **settings)
-        return subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
 
 
 def environment() -> dict[str, str]:

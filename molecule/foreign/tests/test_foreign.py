@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
-from outside import Demo, Engine, error, recap
+from outside import Demo, Engine, error, recap, wait_for
+from testinfra.host import Host
 
 demo = Demo("foreign")
 
@@ -58,13 +61,21 @@ def test_container_of_that_name_is_refused(engine: Engine, role: str) -> None:
         engine.output("rm", "--force", name)
 
 
-def test_container_that_an_interrupted_run_left_is_replaced(engine: Engine) -> None:
-    label = "--label=sqlite-demo.managed-by=ansible"
-    engine.output("create", f"--name={demo.writer}", label, "--network=none", demo.image, "writer", "Zoe")
+def test_writer_that_an_interrupted_run_left_is_replaced(engine: Engine, host: Host) -> None:
+    lock = engine.lock(demo.image, demo.volume)
+    next(lock)
+    play = demo.start("site.yml", "--tags=write")
+    wait_for(lambda: engine.inspect("container", demo.writer).get("State", {}).get("Running"))
+    os.killpg(play.pid, signal.SIGKILL)
+    play.communicate()
+    left = engine.inspect("container", demo.writer)
+    # Stopped, it cannot end by itself when the lock is gone.
+    host.run_expect([0], "pkill --signal STOP --parent %s", str(left["State"]["Pid"]))
+    next(lock, None)
     result = demo.play("site.yml")
     assert result.returncode == 0, result.stdout
     assert engine.inspect("container", demo.writer) == {}
-    assert [1, "Zoe"] not in engine.rows(demo.image, demo.volume)
+    assert engine.rows(demo.image, demo.volume) == [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
 
 
 def test_image_of_that_name_is_refused(engine: Engine) -> None:
