@@ -68,9 +68,9 @@ def test_writer_that_an_interrupted_run_left_is_replaced(engine: Engine, host: H
     wait_for(lambda: engine.inspect("container", demo.writer).get("State", {}).get("Running"))
     os.killpg(play.pid, signal.SIGKILL)
     play.communicate()
-    left = engine.inspect("container", demo.writer)
     # Stopped, it cannot end by itself when the lock is gone.
-    host.run_expect([0], "pkill --signal STOP --parent %s", str(left["State"]["Pid"]))
+    init = engine.inspect("container", demo.writer)["State"]["Pid"]
+    os.kill(int(host.file(f"/proc/{init}/task/{init}/children").content_string), signal.SIGSTOP)
     next(lock, None)
     result = demo.play("site.yml")
     assert result.returncode == 0, result.stdout
