@@ -46,3 +46,4 @@ def test_rows_are_gone_with_the_volume(engine: Engine, rebuilt: Demo) -> None:
     with pytest.raises(AssertionError, match="No such image"):
         engine.output("image", "inspect", other.image)
     assert engine.inspect("volume", other.volume) == {}
+    assert engine.rows(rebuilt.image, rebuilt.volume) == THREE, "the demo beside it kept its own"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from outside import Demo, Engine, error
+from outside import Demo, Engine, error, wait_for
 
 demo = Demo("steps")
 THREE = [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
@@ -31,6 +31,18 @@ def test_check_mode_changes_nothing_where_all_is_there(engine: Engine) -> None:
 def test_locked_database_is_one_line(engine: Engine) -> None:
     assert "ERRO [OCUPADO]: /data/demo.db" in error(demo.play("site.yml", "--tags=write"))
     assert "ERRO [OCUPADO]: /data/demo.db" in error(demo.play("site.yml", "--tags=read"))
+    assert absent(engine)
+
+
+@pytest.mark.usefixtures("lock")
+@pytest.mark.parametrize(("step", "role"), [("write", "writer"), ("read", "reader")])
+def test_killed_container_is_one_line(engine: Engine, step: str, role: str) -> None:
+    name = getattr(demo, role)
+    play = demo.start("site.yml", f"--tags={step}")
+    wait_for(lambda: engine.inspect("container", name).get("State", {}).get("Running"))
+    engine.output("kill", name)
+    output, _ = play.communicate(timeout=60)
+    assert f"The {role} ended with status 137 and did not say why" in output
     assert absent(engine)
 
 
