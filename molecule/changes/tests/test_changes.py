@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, error, recap
+from outside import REPOSITORY, Demo, Engine, error, recap, wait_for
 from testinfra.host import Host
 
 demo = Demo("changes")
@@ -28,6 +31,32 @@ def other_base(engine: Engine, base: str) -> Iterator[str]:
     engine.output("rm", container)
     yield name
     engine.output("image", "rm", "--force", name)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """The address of a real registry, Debian's package, unpacked but not installed, that lives as long as the test."""
+    download = ["apt-get", "download", "-qq", "docker-registry"]
+    if subprocess.run(download, check=False, cwd=tmp_path, stderr=subprocess.DEVNULL).returncode != 0:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(download, check=True, cwd=tmp_path)
+    (package,) = tmp_path.glob("docker-registry_*.deb")
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    configuration = tmp_path / "registry.yml"
+    settings = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "data")}},
+        "http": {"addr": address},
+    }
+    configuration.write_text(json.dumps(settings))
+    with (tmp_path / "registry.log").open("w") as log:
+        program = [str(tmp_path / "usr/bin/docker-registry"), "serve", str(configuration)]
+        with subprocess.Popen(program, stdout=log, stderr=log) as process:
+            yield address
+            process.terminate()
 
 
 def test_another_list_adds_what_is_new_and_builds_nothing(engine: Engine) -> None:
@@ -82,6 +111,24 @@ def test_base_image_from_an_archive(engine: Engine, other_base: str, tmp_path: P
     assert engine.base(demo.image) == other_base
     again = copy.play("site.yml", "--tags=build", demo_base_image_source="archive")
     assert recap(again)["changed"] == 0, again.stdout
+
+
+@pytest.mark.parametrize("source", ["auto", "registry"])
+def test_base_image_from_a_registry(engine: Engine, base: str, registry: str, source: str) -> None:
+    name = f"{registry}/python:3.12-alpine"
+    assert demo.play("site.yml").returncode == 0
+    before = engine.inspect("image", demo.image)["Id"]
+    engine.output("tag", base, name)
+    wait_for(lambda: engine.docker("push", name).rc == 0)
+    engine.output("image", "rm", name)
+    copy = Demo("changes", {"demo_base_image": name, "demo_base_image_source": source})
+    try:
+        result = copy.play("site.yml")
+        assert f"{name}, pulled from its registry" in result.stdout
+        assert engine.inspect("image", demo.image)["Id"] == before, "the same base by another name builds nothing"
+        assert recap(copy.play("site.yml", "--tags=build"))["changed"] == 0
+    finally:
+        engine.output("image", "rm", "--force", name)
 
 
 @pytest.mark.parametrize("source", ["auto", "local", "registry", "archive", "wheels"])
