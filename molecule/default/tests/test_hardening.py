@@ -8,6 +8,16 @@ import pytest
 from outside import Demo, Engine, wait_for
 from testinfra.host import Host
 
+# What can be written, whether the engine can be reached, and which networks there are.
+PROBE = """
+touch /x /tmp/x /data/x
+ls -d /x /tmp/x /data/x /var/run/docker.sock
+ls /sys/class/net
+rm -f /data/x
+"""
+# Interfaces that lead nowhere: some kernels make them in each network namespace.
+INERT = {"lo", "tunl0", "sit0", "ip6tnl0"}
+
 
 @pytest.fixture
 def lock(engine: Engine, rebuilt: Demo) -> Iterator[str]:
@@ -23,10 +33,7 @@ def test_container_may_do_nothing_but_its_work(engine: Engine, host: Host, rebui
     container = engine.inspect("container", name)
     status = host.file(f"/proc/{container['State']['Pid']}/status").content_string
     fields = dict(line.split(":\t", 1) for line in status.splitlines())
-    touched = {path: engine.docker("exec", name, "touch", path).rc for path in ("/x", "/tmp/x", "/data/x")}
-    sockets = engine.docker("exec", name, "ls", "/var/run/docker.sock").rc
-    interfaces = engine.output("exec", name, "ls", "/sys/class/net").split()
-    engine.docker("exec", name, "rm", "-f", "/data/x")
+    found = set(engine.docker("exec", name, "sh", "-c", PROBE).stdout.split())
     engine.output("rm", "--force", lock)
     output, _ = play.communicate(timeout=60)
     assert play.returncode == 0, output
@@ -35,11 +42,8 @@ def test_container_may_do_nothing_but_its_work(engine: Engine, host: Host, rebui
     assert fields["Gid"].split() == ["10001"] * 4
     assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
     assert fields["NoNewPrivs"] == "1"
-    assert touched["/x"] != 0
-    assert touched["/tmp/x"] != 0
-    assert (touched["/data/x"] == 0) == (role == "writer")
-    assert sockets != 0
-    assert set(interfaces) <= {"lo", "tunl0", "sit0", "ip6tnl0"}
+    assert "lo" in found, "the probe ran"
+    assert found - INERT == ({"/data/x"} if role == "writer" else set())
     limits = container["HostConfig"]
     assert limits["Memory"] == limits["MemorySwap"] == 128 * 1024 * 1024
     assert limits["PidsLimit"] == 32
