@@ -117,10 +117,23 @@ os.kill(os.getpid(), 9)
     assert database.with_name("demo.db-journal").stat().st_size > 0
 
 
-@pytest.mark.parametrize("arguments", [["Alice"], ["--unknown"], ["--", "Alice"]])
+@pytest.mark.parametrize(
+    "arguments", [["Alice"], ["--unknown"], ["--", "Alice"], ["--limit=x"], ["--limit="], ["--csv=x"]]
+)
 def test_wrong_arguments(run: Program, arguments: list[str]) -> None:
     assert_error(run("reader", *arguments), "USO", 2)
 
 
 def test_unknown_command(run: Program) -> None:
     assert_error(run("remover"), "USO", 2)
+
+
+def test_limit_shows_the_first_and_counts_the_rest(run: Program, database: Path) -> None:
+    run("writer", "Alice", "Bruno", "Carla")
+    lines = [f"Lendo banco de dados em: {database}", "Clientes encontrados:", "1: Alice", "2: Bruno"]
+    assert run("reader", "--limit=2").stdout.splitlines() == [*lines, "... e mais 1, de um total de 3."]
+    assert run("reader", "--limit=3").stdout.splitlines() == [*lines, "3: Carla"]
+    assert run("reader", "--limit=2", "--json").stdout.splitlines() == [
+        '{"id": 1, "nome": "Alice"}',
+        '{"id": 2, "nome": "Bruno"}',
+    ]

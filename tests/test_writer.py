@@ -77,7 +77,7 @@ def test_name_that_is_no_line_of_text_is_refused_and_nothing_written(run: Progra
     assert not database.exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--json"], ["--unknown", "Alice"]])
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--unknown", "Alice"], ["--limit=1", "Alice"]])
 def test_wrong_arguments(run: Program, database: Path, arguments: list[str]) -> None:
     assert_error(run("writer", *arguments), "USO", 2)
     assert not database.exists()

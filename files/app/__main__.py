@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 import database
 
-USAGE = "uso: writer [--json] [--database=ARQUIVO] NOME... ou reader [--json] [--database=ARQUIVO]"
+USAGE = (
+    "uso: writer [--json] [--database=ARQUIVO] (--csv=ARQUIVO | NOME...)"
+    " ou reader [--json] [--database=ARQUIVO] [--limit=N]"
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -15,7 +18,7 @@ def main(arguments: Sequence[str]) -> None:
         database.Failure: it did not work; the code says why.
     """
     command, *rest = arguments or [""]
-    path, as_json = database.DEFAULT_PATH, False
+    path, as_json, csv_path, limit = database.DEFAULT_PATH, False, "", None
     while rest and rest[0].startswith("--"):
         option = rest.pop(0)
         if option == "--":
@@ -24,16 +27,25 @@ def main(arguments: Sequence[str]) -> None:
             as_json = True
         elif option.startswith("--database="):
             path = option.removeprefix("--database=")
+        elif option.startswith("--csv=") and command == "writer":
+            csv_path = option.removeprefix("--csv=")
+        elif option.startswith("--limit=") and command == "reader" and option[8:].isdecimal():
+            limit = int(option.removeprefix("--limit="))
         else:
             raise database.Failure("USO", f"opção desconhecida {option!a}; {USAGE}")
-    if command == "writer":
+    if command == "writer" and not (csv_path and rest):
         import writer
 
-        writer.run(path, rest, as_json=as_json)
+        if csv_path:
+            import names
+
+            writer.run(path, lambda: names.read_csv(csv_path), "linha", as_json=as_json)
+        else:
+            writer.run(path, lambda: enumerate(rest, start=1), "nome", as_json=as_json)
     elif command == "reader" and not rest:
         import reader
 
-        reader.run(path, as_json=as_json)
+        reader.run(path, limit=limit, as_json=as_json)
     else:
         raise database.Failure("USO", f"não entendi {' '.join(arguments)[:80]!a}; {USAGE}")
 

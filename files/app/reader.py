@@ -1,26 +1,29 @@
 """Print the table clientes, row by row, without ever being able to change it."""
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 
 import database
 
 
-def run(path: str, *, as_json: bool) -> None:
-    """Print every record of the database at ``path``: as text, or one JSON object a line.
+def run(path: str, *, limit: int | None, as_json: bool) -> None:
+    """Print the records of the database at ``path``: as text, or one JSON object a line.
+
+    ``limit`` is how many are printed, all if None; every one is read.
 
     Raises:
         database.Failure: the database cannot be read; the code says why.
     """
     try:
-        lines = read_json(path) if as_json else read_text(path)
+        lines = read_json(path, limit) if as_json else read_text(path, limit)
         for line in lines:
             print(line)
     except sqlite3.Error as error:
         raise database.explain(error, path, writing=False) from error
 
 
-def read_text(path: str) -> Iterator[str]:
+def read_text(path: str, limit: int | None) -> Iterator[str]:
     """Yield the lines of the demo's output; no more than one row is in memory at a time."""
     rows = select(path, "SELECT id, nome FROM clientes ORDER BY id")
     first = next(rows, None)
@@ -29,14 +32,18 @@ def read_text(path: str) -> Iterator[str]:
         yield "Nenhum cliente encontrado."
         return
     yield "Clientes encontrados:"
-    yield f"{first[0]}: {first[1]}"
-    for number, name in rows:
+    rows = itertools.chain([first], rows)
+    for number, name in itertools.islice(rows, limit):
         yield f"{number}: {name}"
+    rest = sum(1 for _ in rows)
+    if limit is not None and rest:
+        yield f"... e mais {rest}, de um total de {limit + rest}."
 
 
-def read_json(path: str) -> Iterator[str]:
+def read_json(path: str, limit: int | None) -> Iterator[str]:
     """Yield one JSON object a row; SQLite does the quoting, for importing ``json`` doubles the start."""
-    for number, name in select(path, "SELECT id, json_quote(nome) FROM clientes ORDER BY id"):
+    rows = select(path, "SELECT id, json_quote(nome) FROM clientes ORDER BY id")
+    for number, name in itertools.islice(rows, limit):
         yield f'{{"id": {number}, "nome": {name}}}'
 
 

@@ -2,23 +2,34 @@
 
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import database
 
 
-def run(path: str, names: Sequence[str], *, as_json: bool) -> None:
-    """Write ``names`` to the database at ``path`` and print how many were new and how many known.
+def run(path: str, read: Callable[[], Iterable[tuple[int, str]]], unit: str, *, as_json: bool) -> None:
+    """Write names to the database at ``path`` and print how many were new and how many known.
+
+    No more than one name is in memory at a time.
+
+    Args:
+        path: the database, made where there is none.
+        read: gives the names with their numbers, from the first on, each time that it is called.
+        unit: what the numbers count, in Portuguese: ``nome`` or ``linha``.
+        as_json: print one JSON object.
 
     Raises:
         database.Failure: nothing was written; the code says why.
     """
-    check(names)
+    # The whole input is checked before the database is touched.
+    total = sum(1 for _ in check(read(), unit))
+    if not total:
+        raise database.Failure("USO", "nenhum nome foi dado; dê ao menos um.")
     try:
-        inserted = insert(path, names)
+        inserted = insert(path, check(read(), unit))
     except sqlite3.Error as error:
         raise database.explain(error, path, writing=True) from error
-    known = len(names) - inserted
+    known = total - inserted
     if as_json:
         print(f'{{"inseridos": {inserted}, "existentes": {known}}}')
     else:
@@ -27,19 +38,23 @@ def run(path: str, names: Sequence[str], *, as_json: bool) -> None:
         print(f"Clientes já existentes: {known}")
 
 
-def check(names: Sequence[str]) -> None:
-    """Raise Failure USO for the first of ``names`` that cannot be a record: no name, or not one line of text."""
-    if not names:
-        raise database.Failure("USO", "nenhum nome foi dado; uso: writer [--json] [--database=ARQUIVO] NOME...")
-    for number, name in enumerate(names, start=1):
+def check(names: Iterable[tuple[int, str]], unit: str) -> Iterator[str]:
+    """Yield the names one by one.
+
+    Raises:
+        database.Failure: USO for the first that cannot be a record: no name, or not one line of text.
+    """
+    for number, name in names:
         if not name.strip():
-            raise database.Failure("USO", f"o nome {number} está vazio; dê um nome com ao menos uma letra.")
+            raise database.Failure("USO", f"{unit} {number}: nome vazio; dê um com ao menos uma letra.")
+        # What can be printed needs no second look, which is slow.
         # Cc: control characters, line feed among them; Cs: bytes that are not UTF-8; Zl, Zp: line breaks.
-        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-            raise database.Failure("USO", f"o nome {number} não é uma linha de texto UTF-8: {name[:40]!a}")
+        if not name.isprintable() and any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in name):
+            raise database.Failure("USO", f"{unit} {number}: não é uma linha de texto UTF-8: {name[:40]!a}")
+        yield name
 
 
-def insert(path: str, names: Sequence[str]) -> int:
+def insert(path: str, names: Iterable[str]) -> int:
     """Insert the names that the table does not hold, in one durable transaction; return how many."""
     connection = database.open_for_writing(path)
     try:

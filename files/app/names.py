@@ -1,0 +1,65 @@
+"""Read names from a CSV file, line by line, for the writer."""
+
+import csv
+import io
+import itertools
+import os
+from collections.abc import Iterator
+
+import database
+
+COLUMN = "nome"
+LINE_LIMIT = 1_000_000  # bytes; a file without line ends is not taken into memory
+
+
+def read_csv(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the column ``nome`` of a UTF-8 CSV file with a header, each with the number of its line.
+
+    Commas or semicolons separate, as the header does; quotes are those of RFC 4180; empty lines are passed over.
+
+    Raises:
+        database.Failure: USO with the number of the first line that is malformed, or if there is no such column.
+    """
+    # The writer reads it twice.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise database.Failure("USO", f"{path} não é um arquivo comum.")
+    try:
+        with open(path, "rb") as file:
+            yield from read_column(decode(file))
+    except OSError as error:
+        raise database.Failure("USO", f"{path} não pode ser lido ({error.strerror}).") from error
+
+
+def read_column(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
+    """Yield the column ``nome`` of the lines, as ``read_csv`` does."""
+    first = next(lines, "")
+    delimiter = max(",;", key=first.count)
+    rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
+    try:
+        header = next(rows, [])
+        if header.count(COLUMN) != 1:
+            raise database.Failure("USO", f"linha 1: o cabeçalho não tem exatamente uma coluna {COLUMN}.")
+        index = header.index(COLUMN)
+        for row in rows:
+            if row and len(row) != len(header):
+                message = f"linha {rows.line_num}: colunas: {len(row)}; no cabeçalho: {len(header)}."
+                raise database.Failure("USO", message)
+            if row:
+                yield rows.line_num, row[index]
+    except csv.Error as error:
+        raise database.Failure("USO", f"linha {rows.line_num}: CSV malformado ({error}).") from error
+
+
+def decode(file: io.BufferedReader) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file, with or without the mark that Excel puts at its beginning.
+
+    Raises:
+        database.Failure: USO for the first line that is not UTF-8, or too long.
+    """
+    for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), b""), start=1):
+        if len(line) == LINE_LIMIT:
+            raise database.Failure("USO", f"linha {number}: tem mais de {LINE_LIMIT} bytes.")
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise database.Failure("USO", f"linha {number}: não é UTF-8.") from error
