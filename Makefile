@@ -28,7 +28,7 @@ lint: .venv/installed ## check how everything is written
 	$(BIN)/ansible-lint --offline --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy files tests
+	$(BIN)/mypy files roles tests
 	$(BIN)/mypy molecule
 	$(BIN)/shellcheck .ci/run
 

@@ -54,6 +54,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except database.Failure as failure:
-        sys.stdout.flush()
-        print(f"ERRO [{failure.code}]: {failure.message}", file=sys.stderr)
-        sys.exit(database.STATUS[failure.code])
+        failure.end()

@@ -1,7 +1,8 @@
-"""What the writer and the reader share: opening the database, and the errors that they end in."""
+"""What all programs in the image share: opening and examining the database, and the errors that they end in."""
 
 import os
 import sqlite3
+import sys
 
 DEFAULT_PATH = "/data/demo.db"
 BUSY_TIMEOUT = 5.0  # seconds to wait for a lock that another process holds
@@ -31,6 +32,12 @@ class Failure(Exception):
         self.code = code
         self.message = message
 
+    def end(self) -> None:
+        """End the program with the one line and the exit status of this failure."""
+        sys.stdout.flush()
+        print(f"ERRO [{self.code}]: {self.message}", file=sys.stderr)
+        sys.exit(STATUS[self.code])
+
 
 def open_for_writing(path: str) -> sqlite3.Connection:
     """Open the database, made where there is none, in autocommit mode and safe against a power cut.
@@ -44,12 +51,7 @@ def open_for_writing(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
     # A read-only root leaves SQLite no place for temporary files.
     connection.execute("PRAGMA temp_store = MEMORY")
-    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if verdict != "ok":
-        raise Failure("CORROMPIDO", f"{path} não está íntegro; nada foi alterado. Restaure uma cópia.")
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    if tables and "clientes" not in tables:
-        raise Failure("SEM_BANCO", f"{path} é de outro programa: não tem a tabela clientes; nada foi alterado.")
+    examine(connection, path)
     # A reader on a read-only mount cannot open a database in WAL mode.
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = FULL")
@@ -64,6 +66,31 @@ def open_for_reading(path: str) -> sqlite3.Connection:
     """
     escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     return sqlite3.connect(f"file:{escaped}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def examine(connection: sqlite3.Connection, path: str) -> None:
+    """See that a database is intact, and that of this demo if it holds anything.
+
+    Raises:
+        Failure: SEM_BANCO if it is another program's, CORROMPIDO if it is not intact.
+        sqlite3.Error: anything else that SQLite reports; see ``explain``.
+    """
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise Failure("CORROMPIDO", f"{path} não está íntegro; nada foi alterado. Restaure uma cópia.")
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and "clientes" not in tables:
+        raise Failure("SEM_BANCO", f"{path} é de outro programa: não tem a tabela clientes; nada foi alterado.")
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """Return how many records a database holds.
+
+    Raises:
+        sqlite3.Error: what SQLite reports; see ``explain``.
+    """
+    (rows,) = connection.execute("SELECT count(*) FROM clientes").fetchone()
+    return int(rows)
 
 
 def explain(error: sqlite3.Error, path: str, *, writing: bool) -> Failure:

@@ -1,0 +1,74 @@
+"""Take a snapshot of a live SQLite database, prove it, compress it, and print what it is as one JSON object.
+
+Runs in the image, beside its module ``database``.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import sys
+
+import database
+
+WAIT = 60_000  # milliseconds to wait for a writer, which may lock all readers out while a large batch is written
+
+
+def take(path: str, folder: str) -> dict[str, object]:
+    """Leave a snapshot of the database at ``path`` as ``snapshot.gz`` in ``folder``.
+
+    Writers may be at work: the snapshot is one committed state.
+
+    Returns:
+        What its manifest says of it: ``rows``, the version of ``sqlite``, ``bytes`` and ``sha256`` of the file.
+
+    Raises:
+        database.Failure: there is no snapshot; the code says why.
+    """
+    copy, compressed = os.path.join(folder, "snapshot.db"), os.path.join(folder, "snapshot.gz")
+    try:
+        rows = duplicate(path, copy)
+        with open(copy, "rb") as file, open(compressed, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, 0) as packed:
+            shutil.copyfileobj(file, packed)
+        os.remove(copy)
+    except OSError as error:
+        raise database.Failure("SEM_ESPACO", f"a cópia não pode ser gravada ({error.strerror}).") from error
+    with open(compressed, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"rows": rows, "sqlite": sqlite3.sqlite_version, "bytes": os.path.getsize(compressed), "sha256": digest}
+
+
+def duplicate(path: str, copy: str) -> int:
+    """Copy the database at ``path`` by SQLite's own means, prove the copy, and return how many records it holds."""
+    try:
+        with contextlib.closing(database.open_for_reading(path)) as source:
+            source.execute(f"PRAGMA busy_timeout = {WAIT}")
+            # All that follows sees the one state that this transaction began with.
+            source.execute("BEGIN")
+            rows = database.count(source)
+            with contextlib.closing(sqlite3.connect(copy)) as target:
+                write_pages(source, target, copy)
+                database.examine(target, path)
+                if database.count(target) != rows:
+                    raise database.Failure("CORROMPIDO", f"{path} não está íntegro: faltam registros na cópia.")
+    except sqlite3.Error as error:
+        raise database.explain(error, path, writing=False) from error
+    return rows
+
+
+def write_pages(source: sqlite3.Connection, target: sqlite3.Connection, copy: str) -> None:
+    """Copy all pages; see https://sqlite.org/backup.html."""
+    try:
+        source.backup(target)
+    except sqlite3.OperationalError as error:
+        raise database.explain(error, copy, writing=True) from error
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(take(sys.argv[1], sys.argv[2])))
+    except database.Failure as failure:
+        failure.end()
