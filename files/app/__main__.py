@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
             path = option.removeprefix("--database=")
         elif option.startswith("--csv=") and command == "writer":
             csv_path = option.removeprefix("--csv=")
-        elif option.startswith("--limit=") and command == "reader" and option[8:].isdecimal():
+        elif option.startswith("--limit=") and command == "reader" and option[8:].isdecimal() and len(option) < 20:
             limit = int(option.removeprefix("--limit="))
         else:
             raise database.Failure("USO", f"opção desconhecida {option!a}; {USAGE}")

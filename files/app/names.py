@@ -35,19 +35,22 @@ def read_column(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
     first = next(lines, "")
     delimiter = max(",;", key=first.count)
     rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
+    start = 1
     try:
         header = next(rows, [])
         if header.count(COLUMN) != 1:
             raise database.Failure("USO", f"linha 1: o cabeçalho não tem exatamente uma coluna {COLUMN}.")
         index = header.index(COLUMN)
+        # A record in quotes may go over several lines: its number is that of the first.
+        start = rows.line_num + 1
         for row in rows:
             if row and len(row) != len(header):
-                message = f"linha {rows.line_num}: colunas: {len(row)}; no cabeçalho: {len(header)}."
-                raise database.Failure("USO", message)
+                raise database.Failure("USO", f"linha {start}: colunas: {len(row)}; no cabeçalho: {len(header)}.")
             if row:
-                yield rows.line_num, row[index]
+                yield start, row[index]
+            start = rows.line_num + 1
     except csv.Error as error:
-        raise database.Failure("USO", f"linha {rows.line_num}: CSV malformado ({error}).") from error
+        raise database.Failure("USO", f"linha {start}: CSV malformado ({error}).") from error
 
 
 def decode(file: io.BufferedReader) -> Iterator[str]:

@@ -60,6 +60,18 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_clients", ["Ali\0ce"], "without control characters"),
     ("demo_clients", ["a" * 30001], "at most 30,000 characters"),
     ("demo_keep_volume", "perhaps", "bool"),
+    ("demo_keep_volume", "y", "bool"),
+    ("demo_clients_file", "/nowhere.csv", "a CSV file on this machine"),
+    ("demo_clients_file", "/", "a CSV file on this machine"),
+    ("demo_clients_file", ["a.csv"], "a CSV file on this machine"),
+    ("demo_backup_dir", "", "a folder on this machine"),
+    ("demo_backup_dir", "/etc/hostname", "a folder on this machine"),
+    ("demo_backup_keep", "-1", "how many snapshots"),
+    ("demo_backup_keep", "many", "how many snapshots"),
+    ("demo_backup_keep", 1.5, "how many snapshots"),
+    ("demo_backup_file", "/nowhere.gz", "a snapshot on this machine"),
+    ("demo_restore_force", "maybe", "bool"),
+    ("demo_backup_before_teardown", "t", "bool"),
     ("demo_volumen", "sqlite_data", "is not a setting of this demo"),
 ]
 

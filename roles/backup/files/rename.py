@@ -4,13 +4,13 @@ import os
 import sys
 
 
-def rename(old: str, new: str) -> None:
-    """Give the file ``old`` the name ``new`` in the same folder, when its content is on the disk.
+def rename(old: str, new: str, *others: str) -> None:
+    """Give the file ``old`` the name ``new`` in the same folder, when it and the ``others`` there are on the disk.
 
     Raises:
         OSError: it has its old name still.
     """
-    for path in (old, os.path.dirname(new)):
+    for path in (old, *others, os.path.dirname(new)):
         synchronize(path)
     os.replace(old, new)
     synchronize(os.path.dirname(new))

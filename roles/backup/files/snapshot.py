@@ -51,6 +51,8 @@ def duplicate(path: str, copy: str) -> int:
             rows = database.count(source)
             with contextlib.closing(sqlite3.connect(copy)) as target:
                 write_pages(source, target, copy)
+                # From here on writers may commit again.
+                source.rollback()
                 database.examine(target, path)
                 if database.count(target) != rows:
                     raise database.Failure("CORROMPIDO", f"{path} não está íntegro: faltam registros na cópia.")
@@ -63,6 +65,8 @@ def write_pages(source: sqlite3.Connection, target: sqlite3.Connection, copy: st
     """Copy all pages; see https://sqlite.org/backup.html."""
     try:
         source.backup(target)
+        # A database in WAL mode could not be opened on a read-only mount.
+        target.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
         raise database.explain(error, copy, writing=True) from error
 

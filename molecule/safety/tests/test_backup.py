@@ -1,0 +1,138 @@
+"""A snapshot is one committed state, proven and hashed before it counts, whoever writes meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from outside import Demo, Engine, error, wait_for
+from volumes import DAMAGED, KILLED, THREE, backups, change, content, fill, manifest, rows, script, works
+
+# Ten records a transaction; without any pause a reader would wait for seconds.
+COMMITTING = """
+import itertools, sqlite3, time
+connection = sqlite3.connect("/data/demo.db", timeout=60, isolation_level=None)
+for batch in itertools.count():
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT INTO clientes (nome) VALUES (?)", ((f"{10 * batch + i}",) for i in range(10)))
+    connection.execute("COMMIT")
+    time.sleep(0.005)
+"""
+
+
+def test_snapshot_is_the_database_and_its_manifest_says_so(engine: Engine, demo: Demo, folder: Path) -> None:
+    before, state, temporary = content(engine, demo), engine.state(), set(Path("/tmp").glob("ansible.*"))
+    works(demo.play("playbooks/backup.yml"))
+    (snapshot,) = backups(folder)
+    assert rows(snapshot) == THREE
+    words = manifest(snapshot)
+    age = datetime.now(UTC) - datetime.strptime(words.pop("created"), "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    assert 0 <= age.total_seconds() < 60
+    assert words.pop("sqlite") == engine.python(
+        demo.image, demo.volume, "import sqlite3; print(sqlite3.sqlite_version)"
+    )
+    assert words == {
+        "host": "localhost",
+        "volume": demo.volume,
+        "database": "demo.db",
+        "image": f"{demo.image}:latest",
+        "image_id": engine.inspect("image", demo.image)["Id"],
+        "rows": 3,
+        "bytes": snapshot.stat().st_size,
+        "sha256": hashlib.sha256(snapshot.read_bytes()).hexdigest(),
+    }
+    assert sorted(path.suffix for path in snapshot.parent.iterdir()) == [".gz", ".json"]
+    assert snapshot.parent.stat().st_mode & 0o777 == 0o700
+    assert content(engine, demo) == before
+    assert engine.state() == state
+    assert set(Path("/tmp").glob("ansible.*")) == temporary
+
+
+def test_check_mode_keeps_nothing(demo: Demo, folder: Path) -> None:
+    works(demo.play("playbooks/backup.yml", "--check", "--diff"))
+    assert not folder.exists()
+
+
+def test_50_snapshots_while_a_writer_commits(engine: Engine, demo: Demo, tmp_path: Path) -> None:
+    fill(engine, demo, "[]")
+    name = f"{demo.image}-committing"
+    mount = f"--volume={demo.volume}:/data"
+    start = ["run", "--detach", "--init", f"--name={name}", "--user=10001", mount, engine.base(demo.image)]
+    engine.output(*start, "python3", "-c", COMMITTING)
+    options = (f"--volume={demo.volume}:/data:ro", f"--volume={tmp_path}:/snapshot")
+    tmp_path.chmod(0o777)
+    try:
+        counts = []
+        for _ in range(50):
+            command = script(demo, "backup", "/data/demo.db", "/snapshot", options=options)
+            result = subprocess.run(command, check=False, capture_output=True, text=True)
+            assert result.returncode == 0, result.stderr
+            snapshot = tmp_path / "snapshot.gz"
+            found = rows(snapshot)
+            assert json.loads(result.stdout)["rows"] == len(found)
+            # Whole transactions, none left out: a state that was committed.
+            assert len(found) % 10 == 0
+            assert found == [[number + 1, str(number)] for number in range(len(found))]
+            counts.append(len(found))
+            snapshot.unlink()
+        assert engine.inspect("container", name)["State"]["Running"], engine.docker("logs", name).stderr
+    finally:
+        engine.output("rm", "--force", name)
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 40, "the writer was at work all the time"
+
+
+def test_snapshot_during_a_bulk_write_is_the_state_before_or_after(
+    engine: Engine, demo: Demo, folder: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "clientes.csv"
+    table.write_text("nome\n" + "".join(f"Cliente {number}\n" for number in range(1_000_000)))
+    bulk = demo.start("site.yml", "--tags=write", demo_clients_file=str(table))
+    wait_for(lambda: "demo.db-journal" in content(engine, demo))
+    works(demo.play("playbooks/backup.yml"))
+    output, _ = bulk.communicate(timeout=300)
+    assert bulk.returncode == 0, output
+    (snapshot,) = backups(folder)
+    found = rows(snapshot)
+    assert found[:3] == THREE
+    assert len(found) in (3, 1_000_003)
+    assert manifest(snapshot)["rows"] == len(found)
+
+
+@pytest.mark.parametrize(("harm", "words"), [(DAMAGED, "ERRO [CORROMPIDO]"), (KILLED, "ERRO [RECUPERAR]")])
+def test_what_cannot_be_copied_is_one_line_and_prunes_nothing(
+    engine: Engine, demo: Demo, folder: Path, harm: str, words: str
+) -> None:
+    (folder / "localhost").mkdir(parents=True)
+    older = folder / f"localhost/{demo.volume}@demo.db@20200101T000000.000000Z.gz"
+    older.touch()
+    change(engine, demo, harm)
+    before = content(engine, demo)
+    assert f"{words}: /data/demo.db" in error(demo.play("playbooks/backup.yml", demo_backup_keep=1))
+    assert list(older.parent.iterdir()) == [older]
+    assert content(engine, demo) == before
+
+
+def test_no_volume_is_one_line(demo: Demo, folder: Path) -> None:
+    result = demo.play("playbooks/backup.yml", demo_volume="molecule_nothing")
+    assert "There is no volume molecule_nothing" in error(result)
+    assert not folder.exists()
+
+
+def test_oldest_go_beyond_those_to_keep_and_nothing_else(demo: Demo, folder: Path) -> None:
+    series = f"{demo.volume}@demo.db@"
+    ours = [f"{series}2020010{day}T000000.000000Z" for day in (1, 2, 3)]
+    others = ["notes.gz", f"{series}notes.gz", "other@demo.db@20200101T000000.000000Z.gz", "list.json"]
+    (folder / "localhost").mkdir(parents=True)
+    for name in [*others, *(f"{name}{suffix}" for name in ours for suffix in (".gz", ".json"))]:
+        (folder / "localhost" / name).touch()
+    works(demo.play("playbooks/backup.yml", "-e", "demo_backup_keep=2"))
+    left = {path.name for path in (folder / "localhost").iterdir()}
+    (new,) = (path for path in backups(folder) if path.name.startswith(series + "202") and path.stat().st_size)
+    assert left == {*others, ours[2] + ".gz", ours[2] + ".json", new.name, new.with_suffix(".json").name}
+    works(demo.play("playbooks/backup.yml", demo_backup_keep=0))
+    assert left < {path.name for path in (folder / "localhost").iterdir()}

@@ -1,0 +1,57 @@
+"""Compose beside Ansible: the same image, the same volume."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from outside import REPOSITORY, Demo, Engine, environment
+from volumes import THREE, content, works
+
+
+@pytest.fixture
+def compose(demo: Demo, tmp_path: Path) -> Callable[..., str]:
+    """Run a real Compose, Debian's package, unpacked with all that it needs, but not installed."""
+    (tmp_path / "archives/partial").mkdir(parents=True)
+    options = ["--option=Debug::NoLocking=true", f"--option=Dir::Cache::archives={tmp_path}/archives"]
+    download = ["apt-get", "install", "--download-only", "--yes", "--reinstall", "--no-install-recommends", *options]
+    if subprocess.run([*download, "docker-compose"], check=False, capture_output=True).returncode != 0:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run([*download, "docker-compose"], check=True, capture_output=True)
+    for package in (tmp_path / "archives").glob("*.deb"):
+        subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path / "root")], check=True)
+
+    def run(*arguments: str) -> str:
+        program = ["/usr/bin/python3", str(tmp_path / "root/usr/bin/docker-compose"), "--file=files/compose.yaml"]
+        variables = {
+            "PYTHONPATH": str(tmp_path / "root/usr/lib/python3/dist-packages"),
+            "DEMO_IMAGE": demo.image,
+            "DEMO_VOLUME": demo.volume,
+        }
+        result = subprocess.run(
+            [*program, *arguments],
+            cwd=REPOSITORY,
+            env=environment() | variables,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return result.stdout
+
+    return run
+
+
+def test_each_reads_what_the_other_wrote(engine: Engine, demo: Demo, compose: Callable[..., str]) -> None:
+    before = engine.state()
+    lines = ["Lendo banco de dados em: /data/demo.db", "Clientes encontrados:", "1: Alice", "2: Bruno", "3: Carla"]
+    assert compose("run", "--rm", "-T", "reader").splitlines() == lines
+    assert "Clientes inseridos: 1" in compose("run", "--rm", "-T", "writer", "Davi")
+    assert "        3: Carla\n        4: Davi\n" in works(demo.play("site.yml", "--tags=read"))
+    files = content(engine, demo)
+    assert "Clientes inseridos: 0" in compose("run", "--rm", "-T", "writer"), "the names of the original guide"
+    compose("down", "--volumes")
+    assert engine.rows(demo.image, demo.volume) == [*THREE, [4, "Davi"]]
+    assert content(engine, demo) == files
+    assert engine.state() == before

@@ -1,0 +1,322 @@
+"""A restore puts back just what was saved, or refuses and leaves every byte of the volume as it was."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from outside import Demo, Engine, error, recap
+from testinfra.host import Host
+from volumes import DAMAGED, FILL, KILLED, THREE, backups, change, content, fill, rows, script, sign, works
+
+STALE = """
+import os
+os.rename("/data/demo.db", "/data/other.db")
+for suffix in ("-journal", "-wal", "-shm"):
+    open("/data/demo.db" + suffix, "wb").write(JOURNAL)
+"""
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Path:
+    """A folder with a snapshot of the three records."""
+    folder = tmp_path_factory.mktemp("three")
+    demo = Demo("safety", {"demo_backup_dir": str(folder)})
+    fill(Engine(host), demo, '["Alice", "Bruno", "Carla"]')
+    works(demo.play("playbooks/backup.yml"))
+    return folder
+
+
+@pytest.fixture
+def saved(three: Path, folder: Path) -> Path:
+    """A snapshot of the three records, in the folder of the test."""
+    shutil.copytree(three, folder)
+    (snapshot,) = backups(folder)
+    return snapshot
+
+
+def restore(demo: Demo, snapshot: Path, **settings: bool | int | str) -> subprocess.CompletedProcess[str]:
+    settings["demo_backup_file"] = str(snapshot)
+    return demo.play("playbooks/restore.yml", f"--extra-vars={json.dumps(settings)}")
+
+
+def test_what_is_there_already_is_no_change(engine: Engine, demo: Demo, saved: Path, folder: Path) -> None:
+    before = content(engine, demo)
+    for force in (False, True):
+        result = restore(demo, saved, demo_restore_force=force)
+        assert recap(result)["changed"] == 0, works(result)
+    assert content(engine, demo) == before
+    assert backups(folder) == [saved]
+
+
+def test_records_are_replaced_only_when_forced_and_saved_before(
+    engine: Engine, demo: Demo, saved: Path, folder: Path
+) -> None:
+    fill(engine, demo, '["Davi", "Elisa"]')
+    before, state = content(engine, demo), engine.state()
+    assert "holds 2 records" in error(restore(demo, saved))
+    assert (content(engine, demo), engine.state()) == (before, state)
+    # More snapshots than are kept: the one to restore is the oldest and must live.
+    works(restore(demo, saved, demo_restore_force=True, demo_backup_keep=1))
+    assert engine.rows(demo.image, demo.volume) == THREE
+    (oldest, newest) = backups(folder)
+    assert oldest == saved
+    assert rows(newest) == [[1, "Davi"], [2, "Elisa"]]
+    assert set(content(engine, demo)) == {"demo.db"}
+    assert engine.state() == state
+    assert recap(restore(demo, saved))["changed"] == 0
+
+
+def test_check_mode_changes_nothing(engine: Engine, demo: Demo, saved: Path, folder: Path) -> None:
+    fill(engine, demo, '["Davi"]')
+    before = content(engine, demo)
+    works(demo.play("playbooks/restore.yml", "--check", "--diff", demo_backup_file=str(saved), demo_restore_force=True))
+    assert content(engine, demo) == before
+    assert backups(folder) == [saved]
+
+
+def test_journals_of_a_database_that_is_gone_are_not_taken_for_its_own(engine: Engine, demo: Demo, saved: Path) -> None:
+    change(engine, demo, KILLED)
+    code = 'JOURNAL = open("/data/demo.db-journal", "rb").read()' + STALE
+    change(engine, demo, code)
+    works(restore(demo, saved))
+    assert engine.rows(demo.image, demo.volume) == THREE
+    assert set(content(engine, demo)) == {"demo.db", "other.db"}
+
+
+def flip(snapshot: Path) -> None:
+    """Change one byte in the middle."""
+    data = bytearray(snapshot.read_bytes())
+    data[len(data) // 2] ^= 1
+    snapshot.write_bytes(data)
+
+
+def cut(snapshot: Path) -> None:
+    """Lose the second half."""
+    snapshot.write_bytes(snapshot.read_bytes()[: snapshot.stat().st_size // 2])
+
+
+def cut_and_sign(snapshot: Path) -> None:
+    """Lose the second half, with a manifest that agrees."""
+    cut(snapshot)
+    sign(snapshot, 3)
+
+
+def flip_and_sign(snapshot: Path) -> None:
+    """Damage a page inside, with a manifest that agrees."""
+    data = bytearray(gzip.decompress(snapshot.read_bytes()))
+    data[4096:4196] = b"\xff" * 100
+    snapshot.write_bytes(gzip.compress(data))
+    sign(snapshot, 3)
+
+
+def miscount(snapshot: Path) -> None:
+    """Say that there are more rows than there are."""
+    sign(snapshot, 4)
+
+
+def of_another_program(snapshot: Path) -> None:
+    """Pack an intact database that has no table clientes."""
+    path = snapshot.with_suffix(".other")
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    connection.close()
+    snapshot.write_bytes(gzip.compress(path.read_bytes()))
+    sign(snapshot, 0)
+
+
+def no_manifest(snapshot: Path) -> None:
+    """Lose the manifest."""
+    snapshot.with_suffix(".json").unlink()
+
+
+def other_manifest(snapshot: Path) -> None:
+    """Have something else in the manifest's place."""
+    snapshot.with_suffix(".json").write_text("[]")
+
+
+def empty(snapshot: Path) -> None:
+    """Have nothing in the file."""
+    snapshot.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (flip, "another SHA-256"),
+        (cut, "another SHA-256"),
+        (empty, "another SHA-256"),
+        (no_manifest, "manifest"),
+        (other_manifest, "manifest"),
+        (cut_and_sign, "ERRO [CORROMPIDO]: a cópia"),
+        (flip_and_sign, "ERRO [CORROMPIDO]: a cópia"),
+        (miscount, "ERRO [CORROMPIDO]: a cópia tem 3 registros em vez de 4"),
+        (of_another_program, "ERRO [SEM_BANCO]: a cópia"),
+    ],
+)
+def test_snapshot_that_is_not_whole_or_not_ours_is_refused(
+    engine: Engine, demo: Demo, saved: Path, folder: Path, harm: Callable[[Path], None], words: str
+) -> None:
+    fill(engine, demo, '["Davi"]')
+    harm(saved)
+    before, state = content(engine, demo), engine.state()
+    assert words in error(restore(demo, saved, demo_restore_force=True))
+    assert (content(engine, demo), engine.state()) == (before, state)
+    assert backups(folder) == [saved]
+
+
+def test_no_snapshot_is_one_line(demo: Demo, folder: Path) -> None:
+    assert "demo_backup_file" in error(demo.play("playbooks/restore.yml"))
+    assert "demo_backup_file" in error(restore(demo, folder / "missing.gz"))
+
+
+@pytest.fixture
+def user(engine: Engine, demo: Demo) -> Iterator[str]:
+    """A container of somebody else that has the volume mounted."""
+    name = f"{demo.image}-user"
+    start = ["run", "--detach", "--init", f"--name={name}", f"--volume={demo.volume}:/data"]
+    engine.output(*start, engine.base(demo.image), "sleep", "600")
+    yield name
+    engine.output("rm", "--force", name)
+
+
+def test_volume_in_use_is_refused(engine: Engine, demo: Demo, saved: Path, user: str) -> None:
+    fill(engine, demo, '["Davi"]')
+    before = content(engine, demo)
+    assert f"mounted: {user}." in error(restore(demo, saved, demo_restore_force=True))
+    assert content(engine, demo) == before
+    engine.output("stop", "--time=1", user)
+    works(restore(demo, saved, demo_restore_force=True))
+
+
+def test_volume_of_somebody_else_is_refused(engine: Engine, demo: Demo, saved: Path) -> None:
+    name = "molecule_theirs"
+    other = Demo("safety", {"demo_volume": name})
+    engine.output("volume", "create", name)
+    try:
+        words = "exists and this project did not create it"
+        assert words in error(restore(other, saved, demo_restore_force=True))
+        assert engine.python(demo.image, name, "import os; print(os.listdir('/data'))") == "[]"
+        works(restore(other, saved, demo_adopt_volume=True))
+        assert engine.rows(demo.image, name) == THREE
+    finally:
+        engine.output("volume", "rm", name)
+
+
+def test_damaged_database_is_replaced_only_when_forced_and_kept_beside(engine: Engine, demo: Demo, saved: Path) -> None:
+    change(engine, demo, DAMAGED)
+    before = content(engine, demo)
+    assert "is damaged" in error(restore(demo, saved))
+    assert content(engine, demo) == before
+    works(restore(demo, saved, demo_restore_force=True))
+    after = content(engine, demo)
+    assert engine.rows(demo.image, demo.volume) == THREE
+    assert [after[name] for name in after if name.startswith("demo.db.danificado-")] == [before["demo.db"]]
+
+
+def test_database_that_changed_since_its_records_were_saved_is_not_replaced(
+    engine: Engine, demo: Demo, saved: Path, tmp_path: Path
+) -> None:
+    fill(engine, demo, '["Davi"]')
+    assert run(demo, saved, tmp_path, "replace", "true", state="0" * 64).startswith("ERRO [OCUPADO]")
+    assert engine.rows(demo.image, demo.volume) == [[1, "Davi"]]
+    found = json.loads(run(demo, saved, tmp_path, "check", "true"))
+    assert not found["replaced"]
+    assert json.loads(run(demo, saved, tmp_path, "replace", "true", state=found["state"]))["replaced"]
+    assert engine.rows(demo.image, demo.volume) == THREE
+
+
+def test_records_of_other_tables_count(engine: Engine, demo: Demo, saved: Path) -> None:
+    fill(engine, demo, "[]")
+    code = "import sqlite3; c = sqlite3.connect('/data/demo.db'); c.execute('CREATE TABLE notas (nota)')"
+    change(engine, demo, f"{code}; c.execute('INSERT INTO notas VALUES (1)'); c.commit()")
+    before = content(engine, demo)
+    assert "holds 1 records" in error(restore(demo, saved))
+    assert content(engine, demo) == before
+
+
+def run(demo: Demo, snapshot: Path, folder: Path, action: str, force: str, *, state: str = "", where: str = "") -> str:
+    """Run the role's program as the role does; return its one line."""
+    (folder / "in").mkdir(exist_ok=True)
+    (folder / "in").chmod(0o777)
+    shutil.copy(snapshot, folder / "in/snapshot.gz")
+    options = (where or f"--volume={demo.volume}:/data", f"--volume={folder}/in:/snapshot")
+    words = [action, "/snapshot/snapshot.gz", str(len(rows(snapshot))), "/data/demo.db", force, state]
+    result = subprocess.run(
+        script(demo, "restore", *words, options=options), check=False, capture_output=True, text=True
+    )
+    return result.stdout or result.stderr
+
+
+def test_full_disk_leaves_the_old_database(engine: Engine, demo: Demo, folder: Path, tmp_path: Path) -> None:
+    fill(engine, demo, '(f"{number:0200}" for number in range(5_000))')
+    works(demo.play("playbooks/backup.yml"))
+    (large,) = backups(folder)
+    name = "molecule_safety_small"
+    options = ["--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=512k,uid=10001"]
+    engine.output("volume", "create", "--driver=local", *options, name)
+    small = Demo("safety", {"demo_volume": name})
+    # What is on it lives as long as somebody has it mounted.
+    holder = engine.output(
+        "run", "--detach", "--init", f"--volume={name}:/data", engine.base(demo.image), "sleep", "600"
+    )
+    try:
+        where = f"--volume={name}:/data"
+        make = ["run", "--rm", "--user=10001", where, engine.base(demo.image), "python3", "-c"]
+        engine.output(*make, FILL.replace("NAMES", '["Davi"]'))
+        files = engine.python(small.image, name, "import os; print(os.listdir('/data'))")
+        assert run(small, large, tmp_path, "replace", "true", where=where).startswith("ERRO [SEM_ESPACO]")
+        assert engine.rows(small.image, name) == [[1, "Davi"]]
+        assert engine.python(small.image, name, "import os; print(os.listdir('/data'))") == files
+    finally:
+        engine.output("rm", "--force", holder)
+        engine.output("volume", "rm", name)
+
+
+def test_killed_restore_leaves_the_old_database_or_the_new(
+    engine: Engine, demo: Demo, folder: Path, tmp_path: Path
+) -> None:
+    fill(engine, demo, '(f"novo {number}" for number in range(200_000))')
+    works(demo.play("playbooks/backup.yml"))
+    (new,) = backups(folder)
+    ends: list[str] = []
+    killed = 0
+    took = 3.0
+    for attempt in range(20):
+        fill(engine, demo, '["Davi", "Elisa"]')
+        name = f"{demo.image}-killed"
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in").chmod(0o777)
+        shutil.copy(new, tmp_path / "in/snapshot.gz")
+        options = (f"--name={name}", f"--volume={demo.volume}:/data", f"--volume={tmp_path}/in:/snapshot")
+        words = ["replace", "/snapshot/snapshot.gz", "200000", "/data/demo.db", "true", ""]
+        begin = time.monotonic()
+        process = subprocess.Popen(script(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
+        if attempt:
+            time.sleep(took * (0.2 + 0.04 * attempt))
+            engine.docker("kill", name)
+        status = process.wait(timeout=60)
+        killed += status == 137
+        if not attempt:
+            took = time.monotonic() - begin
+        found = engine.rows(demo.image, demo.volume)
+        check = "import sqlite3; print(sqlite3.connect('file:/data/demo.db?mode=ro', uri=True)"
+        assert (
+            engine.python(demo.image, demo.volume, check + ".execute('PRAGMA integrity_check').fetchall())")
+            == "[('ok',)]"
+        )
+        ends.append("old" if found == [[1, "Davi"], [2, "Elisa"]] else "new")
+        if ends[-1] == "new":
+            assert found == [[number + 1, f"novo {number}"] for number in range(200_000)]
+    assert ends[0] == "new"
+    assert killed >= 10, "most were killed in the middle"
+    # What a killed one left behind does not hinder the next.
+    works(restore(demo, new, demo_restore_force=True))
+    assert set(content(engine, demo)) == {"demo.db"}
