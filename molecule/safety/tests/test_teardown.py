@@ -48,6 +48,9 @@ def test_volume_goes_once_it_is_saved(engine: Engine, demo: Demo, folder: Path) 
     assert rows(snapshot) == THREE
     works(demo.play("teardown.yml", demo_backup_before_teardown=True))
     assert backups(folder) == [snapshot], "there was nothing more to save"
+    clean = engine.state()
+    works(demo.play("playbooks/restore.yml", "--check", "--diff", demo_backup_file=str(snapshot)))
+    assert engine.state() == clean
     works(demo.play("playbooks/restore.yml", demo_backup_file=str(snapshot)))
     assert engine.rows(demo.image, demo.volume) == THREE
     assert "        1: Alice\n        2: Bruno\n        3: Carla\n" in works(demo.play("site.yml", "--tags=read"))
