@@ -66,13 +66,15 @@ def test_50_snapshots_while_a_writer_commits(engine: Engine, demo: Demo, tmp_pat
     mount = f"--volume={demo.volume}:/data"
     start = ["run", "--detach", "--init", f"--name={name}", "--user=10001", mount, engine.base(demo.image)]
     engine.output(*start, "python3", "-c", COMMITTING)
-    options = (f"--volume={demo.volume}:/data:ro", f"--volume={tmp_path}:/snapshot")
+    folder, restored = f"--volume={tmp_path}:/snapshot", f"{demo.volume}_restored"
+    take = script(demo, "backup", "/data/demo.db", "/snapshot", options=(f"--volume={demo.volume}:/data:ro", folder))
+    words = ["replace", "/snapshot/snapshot.gz", "100", "/data/demo.db", "true", ""]
+    put = script(demo, "restore", *words, options=(f"--volume={restored}:/data", folder))
     tmp_path.chmod(0o777)
     try:
         batches = []
         for _ in range(50):
-            command = script(demo, "backup", "/data/demo.db", "/snapshot", options=options)
-            result = subprocess.run(command, check=False, capture_output=True, text=True)
+            result = subprocess.run(take, check=False, capture_output=True, text=True)
             assert result.returncode == 0, result.stderr
             snapshot = tmp_path / "snapshot.gz"
             found = rows(snapshot)
@@ -80,10 +82,13 @@ def test_50_snapshots_while_a_writer_commits(engine: Engine, demo: Demo, tmp_pat
             batch = int(found[0][1].split()[0])
             assert found == [[number, f"{batch} {number:0500}"] for number in range(1, 101)]
             batches.append(batch)
+            assert json.loads(subprocess.run(put, check=True, stdout=subprocess.PIPE).stdout)["replaced"]
+            assert engine.rows(demo.image, restored) == found
             snapshot.unlink()
         assert engine.inspect("container", name)["State"]["Running"], engine.docker("logs", name).stderr
     finally:
         engine.output("rm", "--force", name)
+        engine.docker("volume", "rm", restored)
     assert batches == sorted(batches)
     assert len(set(batches)) > 40, "the writer was at work all the time"
 

@@ -6,22 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from outside import Demo, Engine, error, wait_for
+from volumes import KILLED, THREE, change
 
 demo = Demo("steps")
-# A process that has written part of a transaction to the file is killed; its parent, process 1, lives on to say so.
-KILLED = """
-import os, signal, sqlite3
-if os.fork() == 0:
-    connection = sqlite3.connect("/data/demo.db", isolation_level=None)
-    connection.execute("PRAGMA cache_size = 1")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.executemany("INSERT INTO clientes (nome) VALUES (?)", ((f"x{i:0500}",) for i in range(1000)))
-    os.kill(os.getpid(), signal.SIGKILL)
-_, status = os.wait()
-assert os.path.getsize("/data/demo.db-journal") > 0
-raise SystemExit(128 + os.WTERMSIG(status))
-"""
-THREE = [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
 
 
 @pytest.fixture
@@ -81,9 +68,7 @@ def test_damaged_database_is_one_line_and_stays_as_it_was(engine: Engine) -> Non
 
 
 def test_writer_killed_in_the_middle_is_recovered_by_the_next(engine: Engine) -> None:
-    mount = f"--volume={demo.volume}:/data"
-    killed = engine.docker("run", "--rm", "--user=10001", mount, engine.base(demo.image), "python3", "-c", KILLED)
-    assert killed.rc == 137
+    change(engine, demo, KILLED)
     assert "ERRO [RECUPERAR]: /data/demo.db" in error(demo.play("site.yml", "--tags=read"))
     result = demo.play("site.yml")
     assert result.returncode == 0, result.stdout
