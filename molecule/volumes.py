@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -30,7 +31,7 @@ hashes = {name: hashlib.sha256(open("/data/" + name, "rb").read()).hexdigest() f
 print(json.dumps(hashes))
 """
 
-# A process that has written part of a transaction to the file is killed; its parent, process 1, lives on to say so.
+# A process that has written part of a transaction to the file is killed; its parent lives on to say so.
 KILLED = """
 import os, signal, sqlite3
 if os.fork() == 0:
@@ -43,7 +44,7 @@ _, status = os.wait()
 assert os.WTERMSIG(status) == 9 and os.path.getsize("/data/demo.db-journal") > 0
 """
 
-# Half of the file is another's.
+# A page of the file is another's.
 DAMAGED = """
 with open("/data/demo.db", "r+b") as file:
     file.seek(4096)
@@ -51,11 +52,11 @@ with open("/data/demo.db", "r+b") as file:
 """
 
 
-def change(engine: Engine, demo: Demo, code: str, *options: str) -> str:
+def change(engine: Engine, demo: Demo, code: str) -> str:
     """Run ``code`` on the volume, as the user that owns it, in a container that has none of the project's programs."""
     mount = f"--volume={demo.volume}:/data"
     base = engine.base(demo.image)
-    return engine.output("run", "--rm", "--init", "--user=10001:10001", mount, *options, base, "python3", "-c", code)
+    return engine.output("run", "--rm", "--init", "--user=10001:10001", mount, base, "python3", "-c", code)
 
 
 def fill(engine: Engine, demo: Demo, names: str) -> None:
@@ -75,6 +76,14 @@ def script(demo: Demo, role: str, *arguments: str, options: tuple[str, ...] = ()
     hardening = ["--network=none", "--read-only", "--cap-drop=ALL", "--memory=128m", "--workdir=/app"]
     start = ["docker", "run", "--rm", "--init", *hardening, *options, "--entrypoint=python", demo.image]
     return [*start, "-S", "-c", program.read_text(), *arguments]
+
+
+def carry(snapshot: Path, folder: Path) -> str:
+    """Copy a snapshot to where the container of a restore finds it; return the engine's option that mounts it there."""
+    (folder / "in").mkdir(exist_ok=True)
+    (folder / "in").chmod(0o777)
+    shutil.copy(snapshot, folder / "in/snapshot.gz")
+    return f"--volume={folder}/in:/snapshot"
 
 
 def backups(folder: Path) -> list[Path]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from outside import LABELS, Demo, Engine
+from volumes import THREE
 
-THREE = [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
 HEADER = "print(open('/data/demo.db', 'rb').read(16))"
 
 

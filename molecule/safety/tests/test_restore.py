@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from outside import Demo, Engine, error, recap
 from testinfra.host import Host
-from volumes import DAMAGED, FILL, KILLED, THREE, backups, change, content, fill, rows, script, sign, works
+from volumes import DAMAGED, FILL, KILLED, THREE, backups, carry, change, content, fill, rows, script, sign, works
 
 STALE = """
 import os
@@ -244,10 +244,7 @@ def test_records_of_other_tables_count(engine: Engine, demo: Demo, saved: Path) 
 
 def run(demo: Demo, snapshot: Path, folder: Path, action: str, force: str, *, state: str = "", where: str = "") -> str:
     """Run the role's program as the role does; return its one line."""
-    (folder / "in").mkdir(exist_ok=True)
-    (folder / "in").chmod(0o777)
-    shutil.copy(snapshot, folder / "in/snapshot.gz")
-    options = (where or f"--volume={demo.volume}:/data", f"--volume={folder}/in:/snapshot")
+    options = (where or f"--volume={demo.volume}:/data", carry(snapshot, folder))
     words = [action, "/snapshot/snapshot.gz", str(len(rows(snapshot))), "/data/demo.db", force, state]
     result = subprocess.run(
         script(demo, "restore", *words, options=options), check=False, capture_output=True, text=True
@@ -326,10 +323,7 @@ def test_killed_before_any_line_it_leaves_the_old_database_or_the_new(
     engine: Engine, demo: Demo, saved: Path, tmp_path: Path, before: str
 ) -> None:
     fill(engine, demo, '["Davi", "Elisa"]')
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in").chmod(0o755)
-    shutil.copy(saved, tmp_path / "in/snapshot.gz")
-    mounts = [f"--volume={demo.volume}:/data", f"--volume={tmp_path}/in:/snapshot", "--tmpfs=/tmp"]
+    mounts = [f"--volume={demo.volume}:/data", carry(saved, tmp_path), "--tmpfs=/tmp"]
     start = ["run", "--rm", "--init", "--network=none", "--workdir=/app", *mounts, "--entrypoint=python", demo.image]
     program = script(demo, "restore")[-1]
     ends = json.loads(engine.output(*start, "-S", "-c", KILLED_AT_EACH_LINE, TRACED, program, before))
@@ -352,10 +346,7 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
     for attempt in range(10):
         fill(engine, demo, '["Davi", "Elisa"]')
         name = f"{demo.image}-killed"
-        (tmp_path / "in").mkdir(exist_ok=True)
-        (tmp_path / "in").chmod(0o777)
-        shutil.copy(new, tmp_path / "in/snapshot.gz")
-        options = (f"--name={name}", f"--volume={demo.volume}:/data", f"--volume={tmp_path}/in:/snapshot")
+        options = (f"--name={name}", f"--volume={demo.volume}:/data", carry(new, tmp_path))
         words = ["replace", "/snapshot/snapshot.gz", "200000", "/data/demo.db", "true", ""]
         begin = time.monotonic()
         process = subprocess.Popen(script(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
