@@ -80,6 +80,16 @@ def test_other_file(run: Program, database: Path) -> None:
     assert_error(run("reader"), "CORROMPIDO", 4)
 
 
+def test_damaged_index_is_seen_although_the_rows_are_read_without_it(run: Program, database: Path) -> None:
+    run("writer", "Alice", "Bruno")
+    damaged = bytearray(database.read_bytes())
+    index = damaged.index(b"Alice", 2 * 4096)
+    damaged[index : index + 5] = b"Amara"
+    database.write_bytes(damaged)
+    assert_error(run("reader"), "CORROMPIDO", 4)
+    assert database.read_bytes() == damaged
+
+
 def test_text_that_is_not_utf_8(run: Program, database: Path) -> None:
     run("writer", "Alice")
     with sqlite3.connect(database) as connection:

@@ -112,6 +112,14 @@ def test_database_of_another_program_is_left_as_it_was(run: Program, database: P
     assert database.read_bytes() == before
 
 
+def test_table_with_a_column_that_must_be_given_is_left_as_it_was(run: Program, database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE clientes (id INTEGER PRIMARY KEY, nome TEXT UNIQUE, email TEXT NOT NULL)")
+    before = database.read_bytes()
+    assert_error(run("writer", "Alice"), "SEM_BANCO", 3)
+    assert database.read_bytes() == before
+
+
 def test_locked_database(run: Program, database: Path) -> None:
     run("writer", "Alice")
     other = sqlite3.connect(database, isolation_level=None)

@@ -117,7 +117,9 @@ def explain(error: sqlite3.Error, path: str, *, writing: bool) -> Failure:
         return Failure("RECUPERAR", f"{path} tem uma gravação interrompida; execute o writer para recuperar.")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return Failure("SEM_BANCO", f"{path} não existe ou não pode ser lido; execute o writer primeiro.")
-    if primary == sqlite3.SQLITE_ERROR and "unsupported file format" not in str(error):
+    if primary == sqlite3.SQLITE_CONSTRAINT or (
+        primary == sqlite3.SQLITE_ERROR and "unsupported file format" not in str(error)
+    ):
         return Failure("SEM_BANCO", f"{path} não tem a tabela clientes desta demonstração ({error}).")
     return Failure("CORROMPIDO", f"{path} não está íntegro ({error}); nada foi alterado. Restaure uma cópia.")
 

@@ -48,13 +48,17 @@ def read_json(path: str, limit: int | None) -> Iterator[str]:
 
 
 def select(path: str, query: str) -> Iterator[tuple[int, str]]:
-    """Yield the rows of ``query`` one by one.
+    """Yield the rows of ``query`` one by one, of a database that was found intact.
 
     Raises:
+        database.Failure: SEM_BANCO if it is another program's database, CORROMPIDO if it is not intact.
         sqlite3.Error: what SQLite reports, at the first row or at any later one.
     """
     connection = database.open_for_reading(path)
     try:
+        # One transaction: what is read is what was examined.
+        connection.execute("BEGIN")
+        database.examine(connection, path)
         yield from connection.execute(query)
     finally:
         connection.close()
