@@ -65,5 +65,10 @@ def insert(path: str, names: Iterable[str]) -> int:
             return connection.executemany(
                 "INSERT INTO clientes (nome) VALUES (?) ON CONFLICT (nome) DO NOTHING", rows
             ).rowcount
+    except sqlite3.Error as error:
+        # On a full disk SQLite leaves the rollback to whoever reads next, and a reader's read-only mount cannot do it.
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            connection.execute("PRAGMA schema_version")
+        raise
     finally:
         connection.close()

@@ -66,6 +66,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_clients_file", ["a.csv"], "a CSV file on this machine"),
     ("demo_backup_dir", "", "a folder on this machine"),
     ("demo_backup_dir", "/etc/hostname", "a folder on this machine"),
+    ("demo_backup_dir", "/tmp/backups [1]", "without [ ] * ? in its path"),
     ("demo_backup_keep", "-1", "how many snapshots"),
     ("demo_backup_keep", "many", "how many snapshots"),
     ("demo_backup_keep", 1.5, "how many snapshots"),

@@ -1,0 +1,24 @@
+"""A writer that is killed in the middle of a transaction loses nothing that it acknowledged."""
+
+from __future__ import annotations
+
+from kills import Figures, kill_writers
+from outside import Demo, Engine
+
+
+def test_what_was_acknowledged_is_there_and_the_rest_wholly_or_not_at_all(
+    engine: Engine, demo: Demo, rounds: int, figures: Figures
+) -> None:
+    tally = kill_writers(engine, demo, rounds)
+    figures.append(
+        (
+            "writer killed (`docker kill`) at a random moment, read back by reader, writer, reader",
+            f"{tally.rounds} rounds, {tally.acknowledged} rows acknowledged",
+            f"{tally.hot} kills hit a transaction, {tally.spilled} of them with changed pages in the file; "
+            f"{tally.lost} acknowledged rows lost, {tally.torn} rows of half a batch, "
+            f"{tally.damaged} integrity failures, {tally.wrong} wrong codes",
+        )
+    )
+    tally.assert_sound()
+    assert tally.hot >= rounds / 4, "the kills hit transactions"
+    assert tally.spilled >= rounds / 20, "some of them when the database was half-written"

@@ -1,0 +1,59 @@
+"""Programs that are wrong make these tests fail: each build here has one defect, and is put to the same judgement."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kills import kill_writers
+from outside import REPOSITORY, Demo, Engine, error
+from volumes import works
+
+
+@contextmanager
+def build(engine: Engine, demo: Demo, folder: Path, file: str, old: str, new: str) -> Iterator[tuple[Demo, Path]]:
+    """The demo with another text in one file of its programs, and the copy of the repository that it was built from."""
+    copy = folder / "copy"
+    ignore = shutil.ignore_patterns(".*", "build", "backups", "molecule", "tests")
+    shutil.copytree(REPOSITORY, copy, ignore=ignore)
+    program = copy / "files/app" / file
+    assert old in program.read_text()
+    program.write_text(program.read_text().replace(old, new))
+    wrong = Demo("wrong", {"demo_base_image": engine.base(demo.image), "demo_base_image_source": "local"})
+    works(wrong.play("site.yml", "--tags=build,write", at=copy))
+    try:
+        yield wrong, copy
+    finally:
+        works(wrong.play("teardown.yml", at=copy))
+
+
+def test_writer_that_does_not_use_the_volume_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
+    arguments = ("database.py", "sqlite3.connect(path, timeout", 'sqlite3.connect("/dev/shm/demo.db", timeout')
+    with build(engine, demo, folder, *arguments) as (wrong, copy):
+        assert "ERRO [SEM_BANCO]" in error(wrong.play("site.yml", at=copy))
+        with pytest.raises(AssertionError):
+            engine.rows(wrong.image, wrong.volume)
+
+
+def test_writer_that_acknowledges_before_it_commits_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
+    old = "inserted = insert(path, check(read(), unit))"
+    early = """inserted = total
+        print(f'{{"inseridos": {total}, "existentes": 0}}')
+        insert(path, check(read(), unit))
+        return"""
+    with build(engine, demo, folder, "writer.py", old, early) as (wrong, _):
+        tally = kill_writers(engine, wrong, 10)
+        assert tally.lost > 0
+        with pytest.raises(AssertionError):
+            tally.assert_sound()
+
+
+def test_reader_that_skips_the_recovery_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
+    with build(engine, demo, folder, "database.py", "?mode=ro", "?mode=ro&immutable=1") as (wrong, _):
+        tally = kill_writers(engine, wrong, 12)
+        assert tally.hot > 0
+        with pytest.raises(AssertionError):
+            tally.assert_sound()

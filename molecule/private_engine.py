@@ -1,0 +1,169 @@
+"""A Docker Engine of the tests' own: apart from the user's, made to be killed, gone with the test that started it.
+
+It runs in process and mount namespaces of its own, with this program as their first process, which obeys the lines on
+its standard input. When that is closed, by whatever end of the test, the program kills all that runs there and removes
+its folder; with its own end the kernel removes the mounts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# Where containerd makes the sockets of its containers, whatever its configuration says.
+CONTAINERD = Path("/run/containerd")
+
+
+class PrivateEngine:
+    """An engine that lives until it is closed, or the process that made it ends in any way.
+
+    Attributes:
+        folder: all that it has on disk is in here.
+        scratch: a folder in there for the files of a test.
+        address: where it listens once it is started, as DOCKER_HOST has it.
+
+    Args:
+        size: how much its data may take, as a tmpfs has it (``100m``); as much as the disk has, if empty.
+
+    Raises:
+        RuntimeError: the namespaces cannot be made: that needs root, or sudo without a password.
+    """
+
+    def __init__(self, size: str = "") -> None:
+        sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        # In a session of its own, an interrupt from the keyboard ends the test and not what cleans up after it.
+        self.process = subprocess.Popen(
+            [*sudo, *namespaces, sys.executable, "-I", __file__, size],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        folder = self.answer()
+        if not folder:
+            raise RuntimeError("an engine of the tests' own needs root, or sudo without a password")
+        self.folder = Path(folder)
+        self.scratch = self.folder / "scratch"
+        self.address = f"unix://{self.folder}/docker.sock"
+
+    def answer(self) -> str:
+        """Return the next line; an empty one if the program has ended."""
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def tell(self, command: str) -> None:
+        """Have one of COMMANDS done."""
+        assert self.process.stdin
+        print(command, file=self.process.stdin, flush=True)
+        assert self.answer() == command
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+def start(folder: Path) -> None:
+    """Start the engine, and go on before it answers."""
+    options = {
+        "host": f"unix://{folder}/docker.sock",
+        "data-root": folder / "data",
+        "exec-root": folder / "exec",
+        "pidfile": folder / "docker.pid",
+        "bridge": "none",
+        "iptables": "false",
+        # By a path of its own, what it leaves behind in there can be found.
+        "exec-opt": "native.cgroupdriver=cgroupfs",
+        "cgroup-parent": f"/{folder.name}",
+    }
+    with (folder / "dockerd.log").open("a") as log:
+        subprocess.Popen(
+            ["dockerd", *(f"--{name}={value}" for name, value in options.items())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def kill(_folder: Path) -> None:
+    """Kill the engine and its containerd, as a crash of theirs would; the containers run on."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "comm").read_text().strip() in ("dockerd", "containerd"):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def kill_all(_folder: Path) -> None:
+    """Kill every process: the engine, its containerd, its containers."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+
+
+def deny(folder: Path) -> None:
+    """Let nobody connect."""
+    (folder / "docker.sock").chmod(0)
+
+
+COMMANDS = {"start": start, "kill": kill, "kill all": kill_all, "deny": deny}
+
+
+def reap(*_: object) -> None:
+    """Take note of the processes that have ended, as the first of a namespace must."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
+def clean(folder: Path) -> None:
+    """Leave nothing behind."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    kill_all(folder)
+    with contextlib.suppress(ChildProcessError):
+        while os.wait():
+            pass
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        mount = line.split()[1]
+        if mount.startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", mount], check=True)
+    shutil.rmtree(folder)
+    for hierarchy in ("", "*/"):
+        for top in Path("/sys/fs/cgroup").glob(f"{hierarchy}{folder.name}"):
+            for path, _, _ in os.walk(top, topdown=False):
+                os.rmdir(path)
+
+
+def main(size: str) -> None:
+    """Make the folder and print its path; then do as each line says, and print the line when it is done."""
+    if os.getpid() != 1:
+        sys.exit("this program kills all processes that it sees: only PrivateEngine may start it")
+    folder = Path(tempfile.mkdtemp(prefix="molecule-engine-", dir="/var/tmp"))
+    try:
+        folder.chmod(0o711)
+        for name, mode in (("data", 0o711), ("scratch", 0o1777)):
+            (folder / name).mkdir()
+            (folder / name).chmod(mode)
+        mount = ["mount", "-t", "tmpfs"]
+        CONTAINERD.mkdir(exist_ok=True)
+        subprocess.run([*mount, "tmpfs", CONTAINERD], check=True)
+        if size:
+            subprocess.run([*mount, "-o", f"size={size}", "tmpfs", folder / "data"], check=True)
+        signal.signal(signal.SIGCHLD, reap)
+        print(folder, flush=True)
+        for line in sys.stdin:
+            command = line.strip()
+            COMMANDS[command](folder)
+            print(command, flush=True)
+    finally:
+        clean(folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
