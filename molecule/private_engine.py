@@ -1,8 +1,9 @@
 """A Docker Engine of the tests' own: apart from the user's, made to be killed, gone with the test that started it.
 
-It runs in process and mount namespaces of its own, with this program as their first process, which obeys the lines on
-its standard input. When that is closed, by whatever end of the test, the program kills all that runs there and removes
-its folder; with its own end the kernel removes the mounts.
+It runs in process, mount and network namespaces of its own; on the host's network, it would remove the bridge of the
+user's engine. The first process of these namespaces is this program, which obeys the lines on its standard input. When
+that is closed, by whatever end of the test, the program kills all that runs there and removes its folder; with its own
+end the kernel removes the mounts.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class PrivateEngine:
 
     def __init__(self, size: str = "") -> None:
         sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         # In a session of its own, an interrupt from the keyboard ends the test and not what cleans up after it.
         self.process = subprocess.Popen(
             [*sudo, *namespaces, sys.executable, "-I", __file__, size],

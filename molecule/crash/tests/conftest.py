@@ -50,6 +50,7 @@ def rounds(pytestconfig: pytest.Config) -> int:
 @pytest.fixture(scope="session")
 def private() -> Iterator[PrivateEngine]:
     """The engine that all programs of this scenario talk to."""
+    bridge = Path("/sys/class/net/docker0").exists()
     private = PrivateEngine()
     before = os.environ.get("DOCKER_HOST")
     os.environ["DOCKER_HOST"] = private.address
@@ -58,6 +59,7 @@ def private() -> Iterator[PrivateEngine]:
     del os.environ["DOCKER_HOST"]
     if before is not None:
         os.environ["DOCKER_HOST"] = before
+    assert Path("/sys/class/net/docker0").exists() == bridge, "the user's engine has its bridge still"
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
-"""What a writer and a reader may do, seen from outside while they run."""
+"""What a container of each kind may do, seen from outside while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from outside import Demo, Engine, wait_for
 from testinfra.host import Host
+from volumes import backups, works
 
 # What can be written, whether the engine can be reached, and which networks there are.
 PROBE = """
@@ -21,14 +23,39 @@ INERT = {"lo", "tunl0", "sit0", "ip6tnl0"}
 
 @pytest.fixture
 def lock(engine: Engine, rebuilt: Demo) -> Iterator[str]:
-    """What makes a writer or a reader live long enough to be looked at."""
-    yield from engine.lock(rebuilt.image, rebuilt.volume)
+    """What makes a container live long enough to be looked at; by its path, for a restore refuses a volume in use."""
+    yield from engine.lock(rebuilt.image, engine.inspect("volume", rebuilt.volume)["Mountpoint"])
 
 
-@pytest.mark.parametrize("role", ["writer", "reader"])
-def test_container_may_do_nothing_but_its_work(engine: Engine, host: Host, rebuilt: Demo, lock: str, role: str) -> None:
-    name = getattr(rebuilt, role)
-    play = rebuilt.start("site.yml", "--tags=write" if role == "writer" else "--tags=read")
+@pytest.fixture
+def snapshot(rebuilt: Demo, tmp_path: Path) -> Path:
+    """A snapshot of the three records."""
+    works(rebuilt.play("playbooks/backup.yml", demo_backup_dir=str(tmp_path)))
+    (snapshot,) = backups(tmp_path)
+    return snapshot
+
+
+@pytest.mark.parametrize(
+    ("role", "playbook", "may_write"),
+    [
+        ("writer", ["site.yml", "--tags=write"], True),
+        ("reader", ["site.yml", "--tags=read"], False),
+        ("backup", ["playbooks/backup.yml"], False),
+        ("restore", ["playbooks/restore.yml"], False),
+    ],
+)
+def test_container_may_do_nothing_but_its_work(
+    engine: Engine,
+    host: Host,
+    rebuilt: Demo,
+    snapshot: Path,
+    lock: str,
+    role: str,
+    playbook: list[str],
+    may_write: bool,
+) -> None:
+    name = f"{rebuilt.image}-{role}"
+    play = rebuilt.start(*playbook, demo_backup_file=str(snapshot), demo_backup_dir=str(snapshot.parents[1]))
     wait_for(lambda: engine.inspect("container", name).get("State", {}).get("Running"))
     container = engine.inspect("container", name)
     status = host.file(f"/proc/{container['State']['Pid']}/status").content_string
@@ -43,11 +70,11 @@ def test_container_may_do_nothing_but_its_work(engine: Engine, host: Host, rebui
     assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
     assert fields["NoNewPrivs"] == "1"
     assert "lo" in found, "the probe ran"
-    assert found - INERT == ({"/data/x"} if role == "writer" else set())
+    assert found - INERT == ({"/data/x"} if may_write else set())
     limits = container["HostConfig"]
     assert limits["Memory"] == limits["MemorySwap"] == 128 * 1024 * 1024
     assert limits["PidsLimit"] == 32
     assert limits["Privileged"] is False
-    assert [(mount["Name"], mount["Destination"], mount["RW"]) for mount in container["Mounts"]] == [
-        (rebuilt.volume, "/data", role == "writer")
-    ]
+    assert [
+        (mount["Name"], mount["Destination"], mount["RW"]) for mount in container["Mounts"] if mount["Type"] == "volume"
+    ] == [(rebuilt.volume, "/data", may_write)]

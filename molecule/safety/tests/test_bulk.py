@@ -100,8 +100,9 @@ def test_malformed_line_is_named_and_nothing_of_the_file_is_kept(
 
 def test_known_records_are_counted(demo: Demo, tmp_path: Path) -> None:
     table = tmp_path / "clientes.csv"
-    table.write_text("nome\nBruno\nDavi\n", encoding="utf-8")
+    long = "a" * 100_000
+    table.write_text(f"nome\nBruno\nDavi\n{long}\n", encoding="utf-8")
     said = works(demo.play("site.yml", "--tags=write,read", demo_clients_file=str(table)))
-    assert "wrote 1 new and knew 1" in said
-    assert "        3: Carla\n        4: Davi\n" in said
+    assert "wrote 2 new and knew 1" in said
+    assert f"        3: Carla\n        4: Davi\n        5: {long}\n" in said
     assert list(Path("/tmp").glob("ansible.*.writer")) == []
