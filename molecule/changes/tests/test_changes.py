@@ -61,7 +61,16 @@ def registry(tmp_path: Path) -> Iterator[str]:
 
 def test_another_list_adds_what_is_new_and_builds_nothing(engine: Engine) -> None:
     image = engine.inspect("image", demo.image)["Id"]
-    names = ["José", "مرحبا", "--json", "'; DROP TABLE clientes; --", "../etc/passwd", "$(id)", '{"a": 1}', "\u202eabc\u200f"]
+    names = [
+        "José",
+        "مرحبا",
+        "--json",
+        "'; DROP TABLE clientes; --",
+        "../etc/passwd",
+        "$(id)",
+        '{"a": 1}',
+        "\u202eabc\u200f",
+    ]
     result = demo.play("site.yml", demo_clients=["Bruno", *names])
     assert recap(result)["changed"] == 1, result.stdout
     expected = ["Alice", "Bruno", "Carla", *names]
