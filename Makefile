@@ -11,7 +11,7 @@ FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os
 .PHONY: help demo test setup engine lint unit molecule reliability lock
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 demo: setup ## install what is missing, then build, write and read
 	$(BIN)/ansible-playbook site.yml
@@ -40,7 +40,7 @@ molecule: .venv/installed ## run every Molecule scenario, on the engine
 
 reliability: ROUNDS ?= 200
 reliability: setup ## kill writers and engines, fill disks, damage files, ROUNDS times; print a table of figures
-	ROUNDS=$(ROUNDS) $(BIN)/molecule test -s crash
+	ROUNDS=$(ROUNDS) COLUMNS=500 $(BIN)/molecule test -s crash
 
 lock: ## write requirements.txt anew from requirements.in
 	$(PYTHON) -m venv build/uv

@@ -20,5 +20,5 @@ def test_what_was_acknowledged_is_there_and_the_rest_wholly_or_not_at_all(
         )
     )
     tally.assert_sound()
-    assert tally.hot >= rounds / 4, "the kills hit transactions"
-    assert tally.spilled >= rounds / 20, "some of them when the database was half-written"
+    assert tally.hot >= rounds / 20, "the kills hit transactions"
+    assert tally.spilled > 0, "some of them when the database was half-written"
