@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Molecule calls Ansible's programs by name: with this line in a .pth file it finds those beside it, though nothing is activated.
 FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os.pathsep + os.environ.get("PATH", os.defpath)
 
-.PHONY: help demo test setup engine lint unit molecule reliability lock
+.PHONY: help demo test setup engine lint unit molecule reliability bench lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -41,6 +41,9 @@ molecule: .venv/installed ## run every Molecule scenario, on the engine
 reliability: ROUNDS ?= 200
 reliability: setup ## kill writers and engines, fill disks, damage files, ROUNDS times; print a table of figures
 	ROUNDS=$(ROUNDS) COLUMNS=500 $(BIN)/molecule test -s crash
+
+bench: setup ## measure what site.yml costs on 1 to 32 hosts; print a table
+	$(BIN)/python molecule/growth.py
 
 lock: ## write requirements.txt anew from requirements.in
 	$(PYTHON) -m venv build/uv

@@ -36,12 +36,14 @@ time.sleep(60)
 class Engine:
     """The engine as its own client shows it: an observer that shares no code with the modules under test."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, address: str = "") -> None:
         self.host = host
+        self.options = (f"--host={address}",) if address else ()
 
     def docker(self, *arguments: str) -> CommandResult:
         """Run one command of the engine's client."""
-        result: CommandResult = self.host.run("docker" + " %s" * len(arguments), *arguments)
+        words = (*self.options, *arguments)
+        result: CommandResult = self.host.run("docker" + " %s" * len(words), *words)
         return result
 
     def output(self, *arguments: str) -> str:
@@ -97,6 +99,7 @@ class Demo:
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     @property
     def image(self) -> str:
@@ -120,6 +123,7 @@ class Demo:
         return [
             str(program),
             playbook,
+            *self.options,
             *arguments,
             f"--extra-vars={json.dumps({**names, **self.settings, **settings})}",
         ]
@@ -146,16 +150,30 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 
 
+def recaps(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
+    """Return the counts of a play's last lines by host: ok, changed, unreachable, failed and so on."""
+    lines = [line.split(" : ") for line in result.stdout.splitlines() if " : ok=" in line]
+    return {
+        host.strip(): {name: int(count) for name, count in (pair.split("=") for pair in counts.split())}
+        for host, counts in lines
+    }
+
+
 def recap(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """Return the counts of a play's last line: ok, changed, unreachable, failed and so on."""
-    last = next(line for line in reversed(result.stdout.splitlines()) if " ok=" in line)
-    return {name: int(count) for name, count in (pair.split("=") for pair in last.split(" : ")[1].split())}
+    """Return the counts of the only host of a play."""
+    (counts,) = recaps(result).values()
+    return counts
+
+
+def errors(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the lines in which a play said why hosts failed."""
+    return [line for line in result.stdout.splitlines() if line.startswith("[ERROR]")]
 
 
 def error(result: subprocess.CompletedProcess[str]) -> str:
     """Return the one line in which a play said why it failed."""
     assert result.returncode != 0, result.stdout
-    (line,) = [line for line in result.stdout.splitlines() if line.startswith("[ERROR]")]
+    (line,) = errors(result)
     return line
 
 

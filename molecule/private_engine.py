@@ -4,6 +4,9 @@ It runs in process, mount and network namespaces of its own; on the host's netwo
 user's engine. The first process of these namespaces is this program, which obeys the lines on its standard input. When
 that is closed, by whatever end of the test, the program kills all that runs there and removes its folder; with its own
 end the kernel removes the mounts.
+
+Given files to lay over the system's, the namespaces are as good as a machine: with accounts, programs and an SSH server
+of its own, which listens on the host's network.
 """
 
 from __future__ import annotations
@@ -17,8 +20,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Where containerd makes the sockets of its containers, whatever its configuration says.
-CONTAINERD = Path("/run/containerd")
+# Where containerd makes sockets and sshd wants a folder, whatever their configurations say.
+RUN = Path("/run")
+SOCKET = "unix:///var/run/docker.sock"
+# What a machine has of its own: programs, accounts, homes, and the packages that are installed.
+LAYERS = ("etc", "home", "usr", "var/cache/apt", "var/lib/apt", "var/lib/dpkg")
 
 
 class PrivateEngine:
@@ -31,17 +37,18 @@ class PrivateEngine:
 
     Args:
         size: how much its data may take, as a tmpfs has it (``100m``); as much as the disk has, if empty.
+        overlay: a folder whose content is laid over LAYERS of the root; nothing is, if empty.
 
     Raises:
         RuntimeError: the namespaces cannot be made: that needs root, or sudo without a password.
     """
 
-    def __init__(self, size: str = "") -> None:
+    def __init__(self, size: str = "", overlay: Path | str = "") -> None:
         sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-        namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         # In a session of its own, an interrupt from the keyboard ends the test and not what cleans up after it.
         self.process = subprocess.Popen(
-            [*sudo, *namespaces, sys.executable, "-I", __file__, size],
+            [*sudo, *namespaces, sys.executable, "-I", __file__, size, str(overlay)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -85,13 +92,21 @@ def start(folder: Path) -> None:
         "exec-opt": "native.cgroupdriver=cgroupfs",
         "cgroup-parent": f"/{folder.name}",
     }
+    # The second address is the one that whoever is in these namespaces takes for granted.
+    command = ["unshare", "--net", "dockerd", *(f"--{name}={value}" for name, value in options.items())]
     with (folder / "dockerd.log").open("a") as log:
         subprocess.Popen(
-            ["dockerd", *(f"--{name}={value}" for name, value in options.items())],
+            [*command, f"--host={SOCKET}"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
+
+
+def listen(folder: Path) -> None:
+    """Let users in by SSH, as the test has configured it."""
+    configuration = folder / "scratch/sshd_config"
+    subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", configuration, "-E", folder / "sshd.log"], stdin=subprocess.DEVNULL)
 
 
 def kill(_folder: Path) -> None:
@@ -113,7 +128,7 @@ def deny(folder: Path) -> None:
     (folder / "docker.sock").chmod(0)
 
 
-COMMANDS = {"start": start, "kill": kill, "kill all": kill_all, "deny": deny}
+COMMANDS = {"start": start, "listen": listen, "kill": kill, "kill all": kill_all, "deny": deny}
 
 
 def reap(*_: object) -> None:
@@ -141,7 +156,12 @@ def clean(folder: Path) -> None:
                 os.rmdir(path)
 
 
-def main(size: str) -> None:
+def mount(kind: str, options: str, target: Path) -> None:
+    """Mount a file system that these namespaces alone see."""
+    subprocess.run(["mount", "-t", kind, "-o", options, kind, target], check=True)
+
+
+def main(size: str, overlay: str) -> None:
     """Make the folder and print its path; then do as each line says, and print the line when it is done."""
     if os.getpid() != 1:
         sys.exit("this program kills all processes that it sees: only PrivateEngine may start it")
@@ -151,11 +171,15 @@ def main(size: str) -> None:
         for name, mode in (("data", 0o711), ("scratch", 0o1777)):
             (folder / name).mkdir()
             (folder / name).chmod(mode)
-        mount = ["mount", "-t", "tmpfs"]
-        CONTAINERD.mkdir(exist_ok=True)
-        subprocess.run([*mount, "tmpfs", CONTAINERD], check=True)
+        mount("tmpfs", "mode=755", RUN)
+        (RUN / "sshd").mkdir()
         if size:
-            subprocess.run([*mount, "-o", f"size={size}", "tmpfs", folder / "data"], check=True)
+            mount("tmpfs", f"size={size}", folder / "data")
+        for name in LAYERS if overlay else ():
+            lower, upper, work = Path(overlay, name), folder / "upper" / name, folder / "work" / name
+            upper.mkdir(parents=True)
+            work.mkdir(parents=True)
+            mount("overlay", f"lowerdir={lower}:/{name},upperdir={upper},workdir={work}", Path("/", name))
         signal.signal(signal.SIGCHLD, reap)
         print(folder, flush=True)
         for line in sys.stdin:
@@ -167,4 +191,4 @@ def main(size: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from outside import REPOSITORY, Demo, Engine, error, recap, wait_for
+from registry import serve
 from testinfra.host import Host
 
 demo = Demo("changes")
@@ -35,28 +33,9 @@ def other_base(engine: Engine, base: str) -> Iterator[str]:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """The address of a real registry, Debian's package, unpacked but not installed, that lives as long as the test."""
-    download = ["apt-get", "download", "-qq", "docker-registry"]
-    if subprocess.run(download, check=False, cwd=tmp_path, stderr=subprocess.DEVNULL).returncode != 0:
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(download, check=True, cwd=tmp_path)
-    (package,) = tmp_path.glob("docker-registry_*.deb")
-    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    configuration = tmp_path / "registry.yml"
-    settings = {
-        "version": "0.1",
-        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "data")}},
-        "http": {"addr": address},
-    }
-    configuration.write_text(json.dumps(settings))
-    with (tmp_path / "registry.log").open("w") as log:
-        program = [str(tmp_path / "usr/bin/docker-registry"), "serve", str(configuration)]
-        with subprocess.Popen(program, stdout=log, stderr=log) as process:
-            yield address
-            process.terminate()
+    """The address of a real registry that lives as long as the test."""
+    with serve(tmp_path) as address:
+        yield address
 
 
 def test_another_list_adds_what_is_new_and_builds_nothing(engine: Engine) -> None:

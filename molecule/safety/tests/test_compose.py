@@ -8,20 +8,14 @@ from pathlib import Path
 
 import pytest
 from outside import REPOSITORY, Demo, Engine, environment
+from packages import unpack
 from volumes import THREE, content, works
 
 
 @pytest.fixture
 def compose(demo: Demo, tmp_path: Path) -> Callable[..., str]:
     """Run a real Compose, Debian's package, unpacked with all that it needs, but not installed."""
-    (tmp_path / "archives/partial").mkdir(parents=True)
-    options = ["--option=Debug::NoLocking=true", f"--option=Dir::Cache::archives={tmp_path}/archives"]
-    download = ["apt-get", "install", "--download-only", "--yes", "--reinstall", "--no-install-recommends", *options]
-    if subprocess.run([*download, "docker-compose"], check=False, capture_output=True).returncode != 0:
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run([*download, "docker-compose"], check=True, capture_output=True)
-    for package in (tmp_path / "archives").glob("*.deb"):
-        subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path / "root")], check=True)
+    unpack(tmp_path / "root", "docker-compose")
 
     def run(*arguments: str) -> str:
         program = ["/usr/bin/python3", str(tmp_path / "root/usr/bin/docker-compose"), "--file=files/compose.yaml"]

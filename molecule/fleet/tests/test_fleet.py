@@ -1,0 +1,259 @@
+"""The playbooks do on many hosts what they do on one, and what befalls one host stays there."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from machines import LAST, SECOND, DockerHost, Fleet, furnish, make_key
+from outside import Demo, Engine, errors, recaps, wait_for
+from registry import serve
+from volumes import THREE, works
+
+NAMES = ["alfa", "beta", "gama", "gama-2"]
+STRICT = "-o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="
+ROWS = {name: [[1, "Davi"], [2, "Elisa"]] if name == "beta" else THREE for name in NAMES}
+
+
+def table(result: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """Return the table that a play ends with, a row a host; columns lie two spaces apart."""
+    lines = result.stdout.split("TASK [Say what each host has]")[1].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["host", "volume"])
+    rows = [[cell.strip() for cell in line.strip().split("  ") if cell] for line in lines[start:]]
+    return {cells[0]: cells[1:] for cells in rows[1 : rows.index([])]}
+
+
+class Several(Demo):
+    """The demo whose hosts have images of their own names, if the inventory says so."""
+
+    def command(self, playbook: str, *arguments: str, **settings: object) -> list[str]:
+        *command, variables = super().command(playbook, *arguments, **settings)
+        extra = json.loads(variables.removeprefix("--extra-vars="))
+        del extra["demo_image"]
+        return [*command, f"--extra-vars={json.dumps(extra)}"]
+
+
+def with_demo(demo: Demo, inventory: Path) -> Demo:
+    """Return the demo on the hosts of another inventory."""
+    return Demo(demo.name, demo.settings, (f"--inventory={inventory}",))
+
+
+def states(engines: dict[str, Engine]) -> dict[str, dict[str, list[str]]]:
+    return {name: engine.state() for name, engine in engines.items()}
+
+
+def test_every_host_has_its_volume_and_its_records(demo: Demo, engines: dict[str, Engine]) -> None:
+    result = demo.play("site.yml")
+    assert {name: counts["changed"] for name, counts in recaps(result).items()} == dict.fromkeys(NAMES, 0)
+    assert {name: engine.rows(demo.image, demo.volume) for name, engine in engines.items()} == ROWS
+    assert all(engine.state()["containers"] == [] for engine in engines.values())
+    assert all(engine.state()["volumes"] == [demo.volume] for engine in engines.values())
+    for name, (volume, records, base, outcome) in table(result).items():
+        assert (volume, records, outcome) == (demo.volume, str(len(ROWS[name])), "ok, 0 written")
+        assert engines[name].base(demo.image) in base
+    assert list(table(result)) == NAMES
+
+
+def test_the_hosts_need_no_more_than_a_user_who_may_use_the_engine(demo: Demo, fleet: Fleet) -> None:
+    command = [*demo.command("site.yml"), "--become"]
+    ad_hoc = [command[0].replace("ansible-playbook", "ansible"), "docker_hosts", "-i", str(fleet.inventory)]
+    who = subprocess.run([*ad_hoc, "-m", "command", "-a", "id -un"], check=True, capture_output=True, text=True)
+    assert who.stdout.split().count("deploy") == len(NAMES)
+    assert subprocess.run([*ad_hoc, "-bm", "ping"], check=False, capture_output=True).returncode != 0, "no sudo here"
+
+
+def test_check_mode_changes_nothing(demo: Demo, engines: dict[str, Engine]) -> None:
+    before = states(engines)
+    for playbook in ("site.yml", "teardown.yml", "playbooks/backup.yml"):
+        works(demo.play(playbook, "--check"))
+    assert states(engines) == before
+
+
+def test_a_host_that_is_down_stops_nobody_else(demo: Demo, fleet: Fleet, engines: dict[str, Engine]) -> None:
+    fleet.machines["beta"].crash()
+    result = demo.play("site.yml", demo_clients=["Alice", "Bruno", "Carla", "Zeca"])
+    assert result.returncode == 4
+    others = [name for name in NAMES if name != "beta"]
+    assert "127.0.0.1" in errors(result)[0]
+    assert len(errors(result)) == 1
+    assert recaps(result)["beta"]["unreachable"] == 1
+    assert table(result)["beta"] == ["-", "-", "-", "unreachable"]
+    for name in others:
+        assert table(result)[name][1::2] == ["4", "ok, 1 written"]
+        assert engines[name].rows(demo.image, demo.volume) == [*THREE, [4, "Zeca"]]
+    fleet.machines["beta"].boot()
+    wait_for(lambda: engines["beta"].docker("version").rc == 0)
+    assert table(demo.play("site.yml"))["beta"][1::2] == ["2", "ok, 0 written"]
+    assert engines["beta"].rows(demo.image, demo.volume) == ROWS["beta"], "its data have outlived the crash"
+
+
+def test_a_host_whose_disk_is_full_stops_nobody_else(demo: Demo, fleet: Fleet, engines: dict[str, Engine]) -> None:
+    small = DockerHost(fleet.folder / "overlay", "30m")
+    try:
+        inventory = fleet.with_hosts("full", pequena=small, alfa=fleet.machines["alfa"])
+        result = with_demo(demo, inventory).play("site.yml")
+        assert result.returncode == 2
+        assert "perhaps there is no space left on its disk" in errors(result)[0]
+        assert table(result)["pequena"][:2] == ["-", "-"]
+        assert table(result)["pequena"][-1] == "failed"
+        assert table(result)["alfa"][-1] == "ok, 0 written"
+        assert engines["alfa"].state()["containers"] == []
+    finally:
+        small.close()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ansible_ssh_private_key_file", "{folder}/strange", "Permission denied (publickey)"),
+        (
+            "ansible_ssh_common_args",
+            "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/dev/null",
+            "No ED25519 host key is known",
+        ),
+        ("ansible_ssh_common_args", "-o StrictHostKeyChecking=yes -o UserKnownHostsFile={folder}/forged", "host key"),
+    ],
+    ids=["key not accepted", "host unknown", "host not what it was"],
+)
+def test_a_host_that_cannot_be_trusted_is_refused(
+    demo: Demo, fleet: Fleet, engines: dict[str, Engine], variable: str, value: str, words: str
+) -> None:
+    for name in ("strange", "forged"):
+        (fleet.folder / name).unlink(missing_ok=True)
+    strange = make_key(fleet.folder / "strange")
+    (fleet.folder / "forged").write_text(f"[127.0.0.1]:{fleet.machines['beta'].port} {strange}")
+    group = copy.deepcopy(fleet.group)
+    # Over a connection that is open already, nobody would ask.
+    beta = {variable: value.format(folder=fleet.folder), "ansible_control_path_dir": str(fleet.folder / "other")}
+    group["hosts"]["beta"] |= beta
+    before = states(engines)
+    result = with_demo(demo, fleet.write("refused", group)).play("site.yml")
+    assert result.returncode == 4
+    (line,) = errors(result)
+    assert words in result.stdout
+    assert "Make sure this host can be reached over ssh" in line
+    assert table(result)["beta"][-1] == "unreachable"
+    assert table(result)["gama"][-1] == "ok, 0 written"
+    assert states(engines) == before
+
+
+def test_the_python_of_a_host_lacks_requests(demo: Demo, fleet: Fleet, tmp_path: Path) -> None:
+    furnish(tmp_path / "bare", (fleet.folder / "key.pub").read_text())
+    bare = DockerHost(tmp_path / "bare")
+    try:
+        inventory = fleet.with_hosts("bare", nua=bare)
+        here = with_demo(demo, inventory)
+        (line,) = errors(here.play("site.yml"))
+        assert "The Python of nua lacks requests" in line
+        assert "python3-requests" in line
+        # The same playbook for which that line asks. Here there is no sudo: root logs in.
+        works(here.play("playbooks/engine.yml", "--user=root", ansible_user="root"))
+        works(here.play("site.yml"))
+    finally:
+        bare.close()
+
+
+@pytest.mark.parametrize(("order", "requests"), [(["esta", "outra", "alfa"], 1), (["alfa", "esta", "outra"], 2)])
+def test_a_registry_is_asked_once_for_all_hosts(
+    demo: Demo,
+    fleet: Fleet,
+    host_engine: Engine,
+    engines: dict[str, Engine],
+    tmp_path: Path,
+    order: list[str],
+    requests: int,
+) -> None:
+    """Only the engine of this machine, here under two names, reaches a registry on the loopback address."""
+    local = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "demo_docker_host": "unix:///var/run/docker.sock",
+    }
+    images = {"esta": demo.image, "outra": "molecule-fleet-outra", "alfa": demo.image}
+    hosts = {"esta": local, "outra": local, "alfa": fleet.group["hosts"]["alfa"]}
+    hosts = {name: hosts[name] | {"demo_image": images[name]} for name in order}
+    inventory = fleet.write("registry", fleet.group | {"hosts": hosts})
+    archive, log = tmp_path / "base.tar", tmp_path / "registry.log"
+    engines["alfa"].output("save", f"--output={archive}", engines["alfa"].base(demo.image))
+    host_engine.output("load", f"--input={archive}")
+    with serve(tmp_path) as address:
+        name = f"{address}/python:3.12-alpine"
+        host_engine.output("tag", engines["alfa"].base(demo.image), name)
+        wait_for(lambda: host_engine.docker("push", name).rc == 0)
+        host_engine.output("image", "rm", name)
+        there = Several(demo.name, {"demo_base_image": name}, (f"--inventory={inventory}",))
+        result = there.play("site.yml", "--tags=build", demo_base_image_source="registry")
+    try:
+        works(result)
+        asked = [line for line in log.read_text().splitlines() if "manifests/3.12-alpine HTTP" in line]
+        assert len([line for line in asked if "PUT" not in line]) == requests
+        assert {row[2] for row in table(result).values()} == {f"{name} (registry)"}
+        for host in order:
+            engine = engines.get(host, host_engine)
+            assert engine.inspect("image", name) != {}
+            assert engine.inspect("image", images[host]) != {}
+        assert {counts["changed"] for counts in recaps(there.play("site.yml", "--tags=build")).values()} == {0}
+    finally:
+        works(there.play("teardown.yml", "--limit=esta,outra"))
+        for engine in (host_engine, engines["alfa"]):
+            engine.docker("image", "rm", "--force", name)
+        host_engine.docker("image", "rm", engines["alfa"].base(demo.image))
+    assert leftovers() == []
+
+
+def test_what_the_controller_has_travels(demo: Demo, engines: dict[str, Engine], tmp_path: Path) -> None:
+    """An archive of the base image, the build context, a file of records: all on this side only."""
+    archive, records, name = tmp_path / "base.tar", tmp_path / "clientes.csv", "molecule-fleet-archived:1"
+    engines["alfa"].output("tag", engines["alfa"].base(demo.image), name)
+    engines["alfa"].output("save", f"--output={archive}", name)
+    engines["alfa"].output("image", "rm", name)
+    records.write_text("nome\n" + "".join(f"Cliente {number}\n" for number in range(3000)))
+    settings = {
+        "demo_base_image": name,
+        "demo_base_image_source": "archive",
+        "demo_base_image_archive": str(archive),
+        "demo_volume": "molecule_fleet_archived",
+        "demo_clients_file": str(records),
+    }
+    for path in (archive, records):
+        path.chmod(0o600)
+    there = Demo(demo.name, settings, demo.options)
+    try:
+        works(there.play("site.yml", f"--limit={SECOND},beta"))
+        for host in (SECOND, "beta"):
+            assert engines[host].base(demo.image) == name
+            assert len(engines[host].rows(demo.image, "molecule_fleet_archived")) == 3000
+        assert leftovers() == []
+    finally:
+        works(there.play("teardown.yml", f"--limit={SECOND},beta"))
+        for host in (SECOND, "beta"):
+            engines[host].docker("image", "rm", name)
+        works(demo.play("site.yml"))
+
+
+def leftovers() -> list[str]:
+    """Return the temporary files of roles that are still on a machine."""
+    endings = (".base_image", ".image", ".writer", ".backup", ".restore")
+    return [path.name for path in Path("/tmp").iterdir() if path.name.startswith("ansible.") and path.suffix in endings]
+
+
+def test_snapshots_of_each_host_and_back(demo: Demo, engines: dict[str, Engine], tmp_path: Path) -> None:
+    there = Demo(demo.name, {"demo_backup_dir": str(tmp_path)}, demo.options)
+    works(there.play("playbooks/backup.yml"))
+    snapshots = {name: next((tmp_path / name).glob("*.gz")) for name in NAMES}
+    manifests = {name: json.loads(path.with_suffix(".json").read_text()) for name, path in snapshots.items()}
+    assert {name: manifest["rows"] for name, manifest in manifests.items()} == {
+        name: len(engines[name].rows(demo.image, demo.volume)) for name in NAMES
+    }
+    before = states({name: engines[name] for name in NAMES if name != LAST})
+    works(there.play("teardown.yml", f"--limit={LAST}"))
+    assert engines[LAST].state() == {"containers": [], "images": [], "volumes": []}
+    assert states({name: engines[name] for name in NAMES if name != LAST}) == before, "the others are as they were"
+    works(there.play("playbooks/restore.yml", f"--limit={LAST}", demo_backup_file=str(snapshots[LAST])))
+    assert len(engines[LAST].rows(demo.image, demo.volume)) == manifests[LAST]["rows"]
+    assert leftovers() == []
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,198 @@
+"""Data move from one machine to another, whole or not at all, and the source keeps them until they are proven."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from machines import LAST, SECOND, Fleet
+from outside import LABELS, Demo, Engine, error, recaps, wait_for
+from volumes import change, content, fill, works
+
+MIGRATE = "playbooks/migrate.yml"
+NAMES = [f"Cliente {number}" for number in range(5000)]
+INSERT = """
+import sqlite3
+connection = sqlite3.connect("/data/demo.db", timeout=60)
+connection.execute("INSERT INTO clientes (nome) VALUES ('Zeca')")
+connection.commit()
+"""
+
+
+@pytest.fixture
+def moving(demo: Demo, engines: dict[str, Engine], tmp_path: Path) -> Iterator[Demo]:
+    """The demo with a volume of its own: 5,000 records on alfa, nothing anywhere else."""
+    settings = {"demo_volume": "molecule_fleet_moving", "demo_backup_dir": str(tmp_path / "backups")}
+    moving = Moving(demo.name, settings, demo.options)
+    populate(engines["alfa"], moving)
+    yield moving
+    for engine in engines.values():
+        engine.docker("volume", "rm", "--force", moving.volume)
+
+
+def populate(engine: Engine, moving: Demo) -> None:
+    """Create the volume and fill it."""
+    (label,) = LABELS.items()
+    engine.output("volume", "create", f"--label={'='.join(label)}", moving.volume)
+    fill(engine, moving, 'map("Cliente {}".format, range(5000))')
+
+
+class Moving(Demo):
+    """The demo with another volume."""
+
+    @property
+    def volume(self) -> str:
+        return str(self.settings["demo_volume"])
+
+
+def route(source: str, target: str) -> dict[str, Any]:
+    return {"demo_migrate_from": source, "demo_migrate_to": target}
+
+
+def names(engine: Engine, demo: Demo) -> list[str]:
+    return [name for _, name in engine.rows(demo.image, demo.volume)]
+
+
+def volumes(engine: Engine) -> list[str]:
+    return engine.state()["volumes"]
+
+
+def test_there_again_and_back(moving: Demo, engines: dict[str, Engine]) -> None:
+    alfa, beta = engines["alfa"], engines["beta"]
+    before = content(alfa, moving)
+    others = [engines[name].state() for name in ("gama", SECOND)]
+    for changed in (True, False):
+        result = moving.play(MIGRATE, **route("alfa", "beta"))
+        assert "5000 on both sides" in works(result)
+        assert (recaps(result)["beta"]["changed"] > 0) == changed
+        assert names(alfa, moving) == names(beta, moving) == NAMES
+        assert content(alfa, moving) == before, "the source is byte for byte what it was"
+    assert [engines[name].state() for name in ("gama", SECOND)] == others
+    change(beta, moving, INSERT)
+    result = moving.play(MIGRATE, **route("beta", "alfa"))
+    assert "holds 5000 records and was left as it is" in error(result)
+    assert content(alfa, moving) == before
+    works(moving.play(MIGRATE, **route("beta", "alfa"), demo_restore_force=True))
+    assert names(alfa, moving) == names(beta, moving) == [*NAMES, "Zeca"]
+    assert alfa.state()["containers"] == beta.state()["containers"] == []
+
+
+def test_between_engines_of_one_host_to_one_without_image_and_the_source_is_removed(
+    moving: Demo, engines: dict[str, Engine]
+) -> None:
+    source, target = engines[LAST], engines[SECOND]
+    populate(source, moving)
+    target.output("image", "rm", *target.output("images", "--format={{.Repository}}:{{.Tag}}").split())
+    before = source.state()
+    output = works(moving.play(MIGRATE, **route(LAST, SECOND), demo_migrate_remove_source=True))
+    assert "its volume is removed" in output
+    assert source.state() == before | {"volumes": [name for name in before["volumes"] if name != moving.volume]}
+    assert names(target, moving) == NAMES
+    assert names(engines["alfa"], moving) == NAMES
+    assert "There is no volume" in error(moving.play(MIGRATE, **route(LAST, SECOND)))
+
+
+def test_check_mode_changes_nothing(moving: Demo, engines: dict[str, Engine]) -> None:
+    before = {name: engine.state() for name, engine in engines.items()}
+    output = works(moving.play(MIGRATE, "--check", **route("alfa", "beta")))
+    assert "The data of alfa would be moved to beta" in output
+    assert {name: engine.state() for name, engine in engines.items()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        ([], {}, "must be two hosts"),
+        ([], route("alfa", "nenhum"), "demo_migrate_to (nenhum) must be two hosts"),
+        ([], route("alfa", "alfa"), "must be two hosts"),
+        (["--limit=alfa,gama"], route("alfa", "beta"), "must be two hosts"),
+        ([], route("beta", "alfa"), "There is no volume molecule_fleet_moving on beta to move"),
+        ([], route("alfa", "beta") | {"demo_volume": "x"}, "demo_volume must be"),
+    ],
+)
+def test_what_cannot_be_moved(
+    moving: Demo, engines: dict[str, Engine], arguments: list[str], settings: dict[str, Any], words: str
+) -> None:
+    before = {name: engine.state() for name, engine in engines.items()}
+    result = moving.play(MIGRATE, *arguments, **settings)
+    assert result.returncode != 0
+    assert words in result.stdout
+    assert {name: engine.state() for name, engine in engines.items()} == before
+
+
+def test_a_volume_is_not_moved_onto_itself(moving: Demo, fleet: Fleet, engines: dict[str, Engine]) -> None:
+    """Under two names, one engine and its volume would look like two; and the only one would be removed."""
+    group = copy.deepcopy(fleet.group)
+    group["hosts"] = {"alfa": group["hosts"]["alfa"], "outra": group["hosts"]["alfa"]}
+    twice = Moving(moving.name, moving.settings, (f"--inventory={fleet.write('twice', group)}",))
+    result = twice.play(MIGRATE, **route("alfa", "outra"), demo_migrate_remove_source=True)
+    assert "The volume molecule_fleet_moving of outra is the one of alfa" in error(result)
+    assert names(engines["alfa"], moving) == NAMES
+
+
+def test_somebody_elses_volume_at_the_target_stays(moving: Demo, engines: dict[str, Engine]) -> None:
+    beta = engines["beta"]
+    beta.output("volume", "create", moving.volume)
+    change(beta, moving, "open('/tmp/x', 'w')")
+    result = moving.play(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True)
+    assert "this project did not create it" in error(result)
+    assert content(beta, moving) == {}
+    assert names(engines["alfa"], moving) == NAMES
+
+
+def test_what_is_written_meanwhile_is_not_lost(moving: Demo, engines: dict[str, Engine], tmp_path: Path) -> None:
+    """The source gets one more record once its snapshot is taken: the two sides differ, and the source must stay."""
+
+    def insert() -> None:
+        wait_for(lambda: list((tmp_path / "backups/alfa").glob("*.gz")))
+        change(engines["alfa"], moving, INSERT)
+
+    writer = Thread(target=insert)
+    writer.start()
+    result = moving.play(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True)
+    writer.join()
+    assert "alfa holds 5001 records and beta 5000, not the same ones" in error(result)
+    assert names(engines["alfa"], moving) == [*NAMES, "Zeca"]
+    works(moving.play(MIGRATE, **route("alfa", "beta"), demo_restore_force=True))
+    assert names(engines["beta"], moving) == [*NAMES, "Zeca"]
+
+
+@pytest.mark.parametrize("moment", ["transfer", "restore", "verification"])
+def test_a_migration_that_is_killed_can_be_run_again(
+    moving: Demo, engines: dict[str, Engine], tmp_path: Path, moment: str
+) -> None:
+    alfa, beta = engines["alfa"], engines["beta"]
+    before = content(alfa, moving)
+    reached = {
+        "transfer": lambda: list((tmp_path / "backups/alfa").glob("*.gz")),
+        "restore": lambda: (
+            moving.volume in volumes(beta) and f"{moving.image}-restore" in beta.output("ps", "--format={{.Names}}")
+        ),
+        "verification": lambda: f"{moving.image}-backup" in beta.output("ps", "--all", "--format={{.Names}}"),
+    }[moment]
+    play = moving.start(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True)
+    wait_for(reached)
+    kill(play.pid)
+    play.wait(timeout=30)
+    assert play.returncode == -signal.SIGKILL
+    assert content(alfa, moving) == before, "the source is whole"
+    works(moving.play(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True))
+    assert names(beta, moving) == NAMES
+    assert moving.volume not in volumes(alfa)
+    assert alfa.state()["containers"] == beta.state()["containers"] == []
+
+
+def kill(process: int) -> None:
+    """Kill a process and all that descend from it, the last ones first to be looked for."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    os.kill(process, signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(OSError):
+            kill(int(child))

@@ -1,0 +1,35 @@
+"""A real image registry, Debian's package, unpacked but not installed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from packages import unpack
+
+
+@contextlib.contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Run a registry that has all it has in ``folder``, its log in ``registry.log``, and yield its address."""
+    unpack(folder / "root", "docker-registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    configuration = folder / "registry.yml"
+    settings = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": address},
+    }
+    configuration.write_text(json.dumps(settings))
+    with (folder / "registry.log").open("w") as log:
+        program = [str(folder / "root/usr/bin/docker-registry"), "serve", str(configuration)]
+        with subprocess.Popen(program, stdout=log, stderr=log) as process:
+            try:
+                yield address
+            finally:
+                process.terminate()
