@@ -6,6 +6,7 @@ Usage: python molecule/growth.py [HOSTS ...]        how many hosts each run has;
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from statistics import linear_regression
 from machines import Fleet
 from outside import REPOSITORY, environment
 
-RUNS = 3
+RUNS = 2
+FORKS = (5, 10, 20, 40)
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,24 @@ class Memory(threading.Thread):
         return total
 
 
-def measure(inventory: Path) -> Cost:
+def processor(inventory: Path) -> float:
+    """Return the seconds of CPU time so far: of what this process started, and of the SSH connections kept open."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # Such a process outlives what started it, and calls itself by the path of its socket.
+            if f"{inventory.parents[1]}/cp" in (process / "cmdline").read_text():
+                ticks += sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
+    return children.ru_utime + children.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measure(inventory: Path, *options: str) -> Cost:
     """Run site.yml over all hosts of an inventory."""
     program = Path(sys.executable).with_name("ansible-playbook")
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    before, start = processor(inventory), time.monotonic()
     process = subprocess.Popen(
-        [str(program), f"--inventory={inventory}", "site.yml"],
+        [str(program), f"--inventory={inventory}", *options, "site.yml"],
         cwd=REPOSITORY,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -83,21 +97,32 @@ def measure(inventory: Path) -> Cost:
     memory.join()
     if process.returncode != 0:
         sys.exit(output)
-    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, memory.peak)
+    wall = time.monotonic() - start
+    return Cost(wall, processor(inventory) - before, memory.peak)
 
 
 def inventory(fleet: Fleet, count: int) -> Path:
     """Write an inventory of so many hosts: the fleet's own ones under several names, each with a volume of its own."""
     hosts = {
-        f"{name}-{number}": {**variables, "demo_image": f"molecule-growth-{number}", "demo_volume": f"growth_{number}"}
+        f"{name}-{number}": variables
+        | {
+            "demo_image": f"molecule-growth-{number}",
+            "demo_volume": f"growth_{number}",
+            # Otherwise hosts of one address would share a connection.
+            "ansible_control_path_dir": f"{fleet.folder}/cp/{number}",
+        }
         for number, (name, variables) in enumerate(islice(cycle(fleet.group["hosts"].items()), count))
     }
     return fleet.write(f"growth-{count}", fleet.group | {"hosts": hosts})
 
 
+def best(inventory: Path, *options: str) -> Cost:
+    """Return the cost of the quickest of some runs: what it takes when nothing else is going on."""
+    return min((measure(inventory, *options) for _ in range(RUNS)), key=lambda cost: cost.wall)
+
+
 def main(counts: Sequence[int]) -> None:
-    """Print a line for each number of hosts, and what one host more costs."""
+    """Print what each number of hosts costs, what one host more adds, and what more or fewer forks do to the most."""
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
         fleet = Fleet(Path(folder))
         try:
@@ -107,20 +132,26 @@ def main(counts: Sequence[int]) -> None:
             for count in counts:
                 hosts = inventory(fleet, count)
                 first = measure(hosts)
-                # The best of some runs is what it takes when nothing else is going on.
-                costs[count] = min((measure(hosts) for _ in range(RUNS)), key=lambda cost: cost.wall)
-                cost = costs[count]
+                cost = costs[count] = best(hosts)
                 print(
                     f"| {count} | {first.wall:.1f} s | {cost.wall:.1f} s | {cost.processor:.1f} s | "
                     f"{cost.memory / 1e6:.0f} MB |",
                     flush=True,
                 )
+            print()
+            for what, unit in (("wall", "s"), ("processor", "s"), ("memory", "MB")):
+                values = [getattr(cost, what) / (1e6 if unit == "MB" else 1) for cost in costs.values()]
+                line = linear_regression(list(costs), values)
+                print(f"{what}: {line.intercept:.2f} {unit} + {line.slope:.2f} {unit} a host")
+            print(f"\n| forks, {count} hosts | wall time | controller CPU | peak memory |")
+            print("| ---: | ---: | ---: | ---: |")
+            for forks in FORKS:
+                cost = best(hosts, f"--forks={forks}")
+                print(
+                    f"| {forks} | {cost.wall:.1f} s | {cost.processor:.1f} s | {cost.memory / 1e6:.0f} MB |", flush=True
+                )
         finally:
             fleet.close()
-    for what, unit in (("wall", "s"), ("processor", "s"), ("memory", "MB")):
-        values = [getattr(cost, what) / (1e6 if unit == "MB" else 1) for cost in costs.values()]
-        line = linear_regression(list(costs), values)
-        print(f"{what}: {line.intercept:.2f} {unit} + {line.slope:.2f} {unit} a host")
 
 
 if __name__ == "__main__":

@@ -59,6 +59,12 @@ def furnish(overlay: Path, key: str, *packages: str) -> None:
     os.chown(overlay / "home" / USER, UID, -1)
 
 
+def temporaries() -> set[Path]:
+    """Return the temporary files of roles; all machines have them in one place, which is this machine's."""
+    endings = (".base_image", ".image", ".writer", ".backup", ".restore")
+    return {path for path in Path("/tmp").glob("ansible.*") if path.suffix in endings}  # noqa: S108 - not of these tests
+
+
 class DockerHost(PrivateEngine):
     """A machine with an SSH server and an engine.
 
@@ -107,6 +113,7 @@ class Fleet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.temporaries = temporaries()
         example = yaml.safe_load((REPOSITORY / "inventory/fleet.example.yml").read_text())
         self.group: dict[str, Any] = example["docker_hosts"]
         self.known_hosts = folder / "known_hosts"
@@ -144,6 +151,10 @@ class Fleet:
     def with_hosts(self, name: str, **machines: DockerHost) -> Path:
         """Write an inventory of other machines."""
         return self.write(name, self.group | {"hosts": {one: self.reach(each) for one, each in machines.items()}})
+
+    def leftovers(self) -> set[Path]:
+        """Return the temporary files that roles have left behind."""
+        return temporaries() - self.temporaries
 
     def close(self) -> None:
         """Leave nothing behind."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from machines import LAST, SECOND, DockerHost, Fleet, furnish, make_key
-from outside import Demo, Engine, errors, recaps, wait_for
+from outside import Demo, Engine, environment, errors, recaps, wait_for
 from registry import serve
 from volumes import THREE, works
 
@@ -59,11 +59,15 @@ def test_every_host_has_its_volume_and_its_records(demo: Demo, engines: dict[str
 
 
 def test_the_hosts_need_no_more_than_a_user_who_may_use_the_engine(demo: Demo, fleet: Fleet) -> None:
-    command = [*demo.command("site.yml"), "--become"]
-    ad_hoc = [command[0].replace("ansible-playbook", "ansible"), "docker_hosts", "-i", str(fleet.inventory)]
-    who = subprocess.run([*ad_hoc, "-m", "command", "-a", "id -un"], check=True, capture_output=True, text=True)
-    assert who.stdout.split().count("deploy") == len(NAMES)
-    assert subprocess.run([*ad_hoc, "-bm", "ping"], check=False, capture_output=True).returncode != 0, "no sudo here"
+    def ad_hoc(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = demo.command("site.yml")[0].replace("ansible-playbook", "ansible")
+        command = [program, "docker_hosts", f"--inventory={fleet.inventory}", *arguments]
+        return subprocess.run(command, check=False, env=environment(), capture_output=True, text=True)
+
+    user = ad_hoc("--module-name=command", "--args=id -un").stdout
+    assert user.split().count("deploy") == len(NAMES), user
+    assert ad_hoc("--module-name=ping").returncode == 0
+    assert ad_hoc("--module-name=ping", "--become").returncode != 0, "this user is nobody else"
 
 
 def test_check_mode_changes_nothing(demo: Demo, engines: dict[str, Engine]) -> None:
@@ -202,13 +206,15 @@ def test_a_registry_is_asked_once_for_all_hosts(
         for engine in (host_engine, engines["alfa"]):
             engine.docker("image", "rm", "--force", name)
         host_engine.docker("image", "rm", engines["alfa"].base(demo.image))
-    assert leftovers() == []
+    assert fleet.leftovers() == set()
 
 
-def test_what_the_controller_has_travels(demo: Demo, engines: dict[str, Engine], tmp_path: Path) -> None:
+def test_what_the_controller_has_travels(demo: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path) -> None:
     """An archive of the base image, the build context, a file of records: all on this side only."""
     archive, records, name = tmp_path / "base.tar", tmp_path / "clientes.csv", "molecule-fleet-archived:1"
-    engines["alfa"].output("tag", engines["alfa"].base(demo.image), name)
+    engines["alfa"].output("run", "--name=another", engines["alfa"].base(demo.image), "touch", "/changed")
+    engines["alfa"].output("commit", "another", name)
+    engines["alfa"].output("rm", "another")
     engines["alfa"].output("save", f"--output={archive}", name)
     engines["alfa"].output("image", "rm", name)
     records.write_text("nome\n" + "".join(f"Cliente {number}\n" for number in range(3000)))
@@ -227,7 +233,7 @@ def test_what_the_controller_has_travels(demo: Demo, engines: dict[str, Engine],
         for host in (SECOND, "beta"):
             assert engines[host].base(demo.image) == name
             assert len(engines[host].rows(demo.image, "molecule_fleet_archived")) == 3000
-        assert leftovers() == []
+        assert fleet.leftovers() == set()
     finally:
         works(there.play("teardown.yml", f"--limit={SECOND},beta"))
         for host in (SECOND, "beta"):
@@ -235,13 +241,7 @@ def test_what_the_controller_has_travels(demo: Demo, engines: dict[str, Engine],
         works(demo.play("site.yml"))
 
 
-def leftovers() -> list[str]:
-    """Return the temporary files of roles that are still on a machine."""
-    endings = (".base_image", ".image", ".writer", ".backup", ".restore")
-    return [path.name for path in Path("/tmp").iterdir() if path.name.startswith("ansible.") and path.suffix in endings]
-
-
-def test_snapshots_of_each_host_and_back(demo: Demo, engines: dict[str, Engine], tmp_path: Path) -> None:
+def test_snapshots_of_each_host_and_back(demo: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path) -> None:
     there = Demo(demo.name, {"demo_backup_dir": str(tmp_path)}, demo.options)
     works(there.play("playbooks/backup.yml"))
     snapshots = {name: next((tmp_path / name).glob("*.gz")) for name in NAMES}
@@ -255,5 +255,5 @@ def test_snapshots_of_each_host_and_back(demo: Demo, engines: dict[str, Engine],
     assert states({name: engines[name] for name in NAMES if name != LAST}) == before, "the others are as they were"
     works(there.play("playbooks/restore.yml", f"--limit={LAST}", demo_backup_file=str(snapshots[LAST])))
     assert len(engines[LAST].rows(demo.image, demo.volume)) == manifests[LAST]["rows"]
-    assert leftovers() == []
+    assert fleet.leftovers() == set()
     shutil.rmtree(tmp_path)
