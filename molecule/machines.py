@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from outside import REPOSITORY, wait_for
+from outside import REPOSITORY, free_port, wait_for
 from packages import unpack
 from private_engine import LAYERS, PrivateEngine
 
@@ -75,9 +75,7 @@ class DockerHost(PrivateEngine):
 
     def __init__(self, overlay: Path, size: str = "") -> None:
         super().__init__(size, overlay)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         private = self.scratch / "host_key"
         self.key = make_key(private)
         (self.scratch / "sshd_config").write_text(SSHD_CONFIG.format(port=self.port, key=private))

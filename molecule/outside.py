@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -175,6 +176,14 @@ def error(result: subprocess.CompletedProcess[str]) -> str:
     assert result.returncode != 0, result.stdout
     (line,) = errors(result)
     return line
+
+
+def free_port() -> int:
+    """Return a port of the loopback address on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from outside import free_port
 from packages import unpack
 
 
@@ -16,9 +16,7 @@ from packages import unpack
 def serve(folder: Path) -> Iterator[str]:
     """Run a registry that has all it has in ``folder``, its log in ``registry.log``, and yield its address."""
     unpack(folder / "root", "docker-registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     configuration = folder / "registry.yml"
     settings = {
         "version": "0.1",
