@@ -143,6 +143,18 @@ def test_a_volume_is_not_moved_onto_itself(moving: Demo, fleet: Fleet, engines: 
     assert names(engines["alfa"], moving) == NAMES
 
 
+def test_a_source_without_image_is_told_so(moving: Demo, engines: dict[str, Engine]) -> None:
+    alfa, latest, aside = engines["alfa"], f"{moving.image}:latest", "molecule-fleet-aside:1"
+    alfa.output("tag", latest, aside)
+    alfa.output("image", "rm", latest)
+    try:
+        assert f"There is no image {latest} to run" in error(moving.play(MIGRATE, **route("alfa", "beta")))
+        assert moving.volume not in volumes(engines["beta"])
+    finally:
+        alfa.output("tag", aside, latest)
+        alfa.output("image", "rm", aside)
+
+
 def test_somebody_elses_volume_at_the_target_stays(moving: Demo, engines: dict[str, Engine]) -> None:
     beta = engines["beta"]
     beta.output("volume", "create", moving.volume)
