@@ -13,7 +13,9 @@ from volumes import fill
 
 WRITES = 25
 # The writer itself, one after the other, each with two records of its own.
-REPEAT = f'for i in $(seq {WRITES}); do python -I -S /app writer --json "$0/$i a" "$0/$i b" || exit; done'
+REPEAT = (
+    f'for i in $(seq {WRITES}); do python -E -s -S /app/__main__.py writer --json "$0/$i a" "$0/$i b" || exit; done'
+)
 
 
 @pytest.mark.parametrize("writers", [2, 4, 8])

@@ -115,7 +115,7 @@ ends = {}
 for name in sorted(os.listdir("/data/bad")):
     path = f"/data/bad/{name}"
     before = state(path)
-    start = [sys.executable, "-I", "-S", "/app", command, "--json", f"--database={path}", *names]
+    start = [sys.executable, "-E", "-s", "-S", "/app/__main__.py", command, "--json", f"--database={path}", *names]
     end = subprocess.run(start, capture_output=True, text=True)
     ends[name] = [end.returncode, end.stdout.count("\\n"), end.stderr, state(path) == before]
 print(json.dumps(ends))
