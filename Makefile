@@ -7,6 +7,10 @@ ASK := $(shell [ -S /var/run/docker.sock ] || [ "$$(id -u)" = 0 ] || sudo -n tru
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Molecule calls Ansible's programs by name: with this line in a .pth file it finds those beside it, though nothing is activated.
 FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os.pathsep + os.environ.get("PATH", os.defpath)
+# Ansible sends each module as an archive of sources, which Python would compile anew in each task. With this line the modules
+# that run on this machine take Ansible's library and community.docker from .venv, where the same sources are compiled.
+TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
+  "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
 .PHONY: help demo test setup engine lint unit molecule molecule-crash molecule-others reliability bench lock
 
@@ -66,5 +70,6 @@ lock: ## write requirements.txt anew from requirements.in
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
 	$(BIN)/python -m compileall -qq -j 0 -x 'ansible_collections/(?!community/docker)' .venv/lib
-	printf '%s\n' '$(FIND_EACH_OTHER)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/path.pth"
+	printf '%s\n' '$(FIND_EACH_OTHER)' '$(TAKE_COMPILED)' \
+	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/path.pth"
 	touch $@
