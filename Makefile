@@ -12,7 +12,7 @@ FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
   "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
-.PHONY: help demo test setup engine lint unit molecule molecule-crash molecule-others reliability bench lock
+.PHONY: help demo test setup engine lint unit molecule molecule-crash molecule-fleet molecule-others reliability bench lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -39,21 +39,22 @@ lint: .venv/installed ## check how everything is written
 unit: .venv/installed ## run the unit tests of the Python in files/
 	$(BIN)/pytest tests
 
-# One scenario has an engine of its own only, and runs beside the others.
+# Two scenarios have engines of their own only, and run beside the others.
 molecule: .venv/installed ## run every Molecule scenario, on the engine
-	$(MAKE) --jobs=2 molecule-crash molecule-others
+	$(MAKE) --jobs=3 molecule-fleet molecule-others molecule-crash
 
-molecule-crash:
-	$(BIN)/molecule test --scenario-name crash
+molecule-fleet molecule-crash: molecule-%:
+	$(BIN)/molecule test --scenario-name $*
 
 molecule-others:
-	$(BIN)/molecule test --all --exclude crash
+	$(BIN)/molecule test --all --exclude crash --exclude fleet
 
 reliability: ROUNDS ?= 200
 reliability: setup ## kill writers and engines, fill disks, damage files, ROUNDS times; print a table of figures
 	ROUNDS=$(ROUNDS) COLUMNS=500 $(BIN)/molecule test -s crash
 
-bench: setup ## measure what site.yml costs on 1 to 32 hosts; print a table
+bench: setup ## measure it all beside plain Docker and Compose, write docs/benchmarks.md; then site.yml on 1 to 32 hosts
+	$(BIN)/python molecule/bench.py
 	$(BIN)/python molecule/growth.py
 
 lock: ## write requirements.txt anew from requirements.in

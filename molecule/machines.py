@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from outside import REPOSITORY, free_port, wait_for
+from outside import REPOSITORY, free_port, temporaries, wait_for
 from packages import unpack
 from private_engine import LAYERS, PrivateEngine
 
@@ -59,12 +59,6 @@ def furnish(overlay: Path, key: str, *packages: str) -> None:
     os.chown(overlay / "home" / USER, UID, -1)
 
 
-def temporaries() -> set[Path]:
-    """Return the temporary files of roles; all machines have them in one place, which is this machine's."""
-    endings = (".base_image", ".image", ".writer", ".backup", ".restore")
-    return {path for path in Path("/tmp").glob("ansible.*") if path.suffix in endings}  # noqa: S108 - not of these tests
-
-
 class DockerHost(PrivateEngine):
     """A machine with an SSH server and an engine.
 
@@ -111,7 +105,6 @@ class Fleet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.temporaries = temporaries()
         example = yaml.safe_load((REPOSITORY / "inventory/fleet.example.yml").read_text())
         self.group: dict[str, Any] = example["docker_hosts"]
         self.known_hosts = folder / "known_hosts"
@@ -152,7 +145,10 @@ class Fleet:
 
     def leftovers(self) -> set[Path]:
         """Return the temporary files that roles have left behind."""
-        return temporaries() - self.temporaries
+        # The machines share /tmp with this one and all that runs here.
+        find = ["find", "/tmp", "-maxdepth", "1", "-name", "ansible.*", "-user", str(UID)]  # noqa: S108
+        theirs = subprocess.run(find, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        return temporaries() | {Path(line) for line in theirs.splitlines()}
 
     def close(self) -> None:
         """Leave nothing behind."""

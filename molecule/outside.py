@@ -166,6 +166,14 @@ def recap(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return counts
 
 
+def table(result: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """Return the table that a play ends with, a row a host; columns lie two spaces apart."""
+    lines = result.stdout.split("TASK [Say what each host has]")[1].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["host", "volume"])
+    rows = [[cell.strip() for cell in line.strip().split("  ") if cell] for line in lines[start:]]
+    return {cells[0]: cells[1:] for cells in rows[1 : rows.index([])]}
+
+
 def errors(result: subprocess.CompletedProcess[str]) -> list[str]:
     """Return the lines in which a play said why hosts failed."""
     return [line for line in result.stdout.splitlines() if line.startswith("[ERROR]")]
@@ -176,6 +184,11 @@ def error(result: subprocess.CompletedProcess[str]) -> str:
     assert result.returncode != 0, result.stdout
     (line,) = errors(result)
     return line
+
+
+def temporaries() -> set[Path]:
+    """Return the temporary files of the roles on this machine."""
+    return set(Path(os.environ["TMPDIR"]).glob("ansible.*"))
 
 
 def free_port() -> int:

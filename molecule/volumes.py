@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -76,6 +77,14 @@ def script(demo: Demo, role: str, *arguments: str, options: tuple[str, ...] = ()
     hardening = ["--network=none", "--read-only", "--cap-drop=ALL", "--memory=128m", "--workdir=/app"]
     start = ["docker", "run", "--rm", "--init", *hardening, *options, "--entrypoint=python", demo.image]
     return [*start, "-S", "-c", program.read_text(), *arguments]
+
+
+def repeatedly(command: list[str], times: int) -> list[str]:
+    """Return what runs the program of ``script`` so many times in one container, NUMBER in its arguments from 1 on."""
+    cut = command.index("--entrypoint=python")
+    program = " ".join(shlex.quote(word) for word in ["python", *command[cut + 2 :]]).replace("NUMBER", "$number")
+    loop = f"for number in $(seq {times}); do {program} || exit; done"
+    return [*command[:cut], "--entrypoint=sh", command[cut + 1], "-c", loop]
 
 
 def carry(snapshot: Path, folder: Path) -> str:

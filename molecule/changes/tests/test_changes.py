@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, error, recap, wait_for
+from outside import REPOSITORY, Demo, Engine, error, recap, recaps, table, wait_for
+from private_engine import PrivateEngine
 from registry import serve
 from testinfra.host import Host
+from volumes import works
 
 demo = Demo("changes")
+
+
+class Several(Demo):
+    """The demo whose hosts have images of their own names, if the inventory says so."""
+
+    def command(self, playbook: str, *arguments: str, **settings: object) -> list[str]:
+        *command, variables = super().command(playbook, *arguments, **settings)
+        extra = json.loads(variables.removeprefix("--extra-vars="))
+        del extra["demo_image"]
+        return [*command, f"--extra-vars={json.dumps(extra)}"]
+
+
+def asked(folder: Path, tag: str) -> int:
+    """Return how often the registry was asked for what an image's tag stands for."""
+    lines = (folder / "registry.log").read_text().splitlines()
+    return sum(f"manifests/{tag} HTTP" in line and "PUT" not in line for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +50,27 @@ def other_base(engine: Engine, base: str) -> Iterator[str]:
     engine.output("image", "rm", "--force", name)
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """The address of a real registry that lives as long as the test."""
-    with serve(tmp_path) as address:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that the registry has."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(folder: Path) -> Iterator[str]:
+    """The address of a real registry that lives as long as the tests."""
+    with serve(folder) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def private() -> Iterator[PrivateEngine]:
+    """An engine that does not reach the registry."""
+    private = PrivateEngine()
+    private.tell("start")
+    wait_for((private.folder / "docker.sock").exists)
+    yield private
+    private.close()
 
 
 def test_another_list_adds_what_is_new_and_builds_nothing(engine: Engine) -> None:
@@ -117,6 +152,47 @@ def test_base_image_from_a_registry(engine: Engine, base: str, registry: str, so
         assert recap(copy.play("site.yml", "--tags=build"))["changed"] == 0
     finally:
         engine.output("image", "rm", "--force", name)
+
+
+@pytest.mark.parametrize(("order", "requests"), [(["esta", "outra", "longe"], 1), (["longe", "esta", "outra"], 2)])
+def test_a_registry_is_asked_once_for_all_hosts(
+    engine: Engine,
+    host: Host,
+    base: str,
+    registry: str,
+    private: PrivateEngine,
+    folder: Path,
+    tmp_path: Path,
+    order: list[str],
+    requests: int,
+) -> None:
+    """Two hosts share the engine of this machine, which reaches the registry; what they have, the third gets too."""
+    hosts = {name: {"demo_image": f"molecule-changes-{name}"} for name in order}
+    hosts["longe"]["demo_docker_host"] = private.address
+    inventory = tmp_path / "hosts.json"
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    inventory.write_text(json.dumps({"docker_hosts": {"hosts": hosts, "vars": local}}))
+    (tmp_path / "group_vars").symlink_to(REPOSITORY / "inventory/group_vars")
+    name = f"{registry}/python:{order[0]}"
+    engine.output("tag", base, name)
+    wait_for(lambda: engine.docker("push", name).rc == 0)
+    engine.output("image", "rm", name)
+    several = Several("changes", {"demo_base_image": name}, (f"--inventory={inventory}",))
+    far = Engine(host, private.address)
+    try:
+        result = several.play("site.yml", "--tags=build", demo_base_image_source="registry")
+        works(result)
+        assert asked(folder, order[0]) == requests
+        assert {row[2] for row in table(result).values()} == {f"{name} (registry)"}
+        for one in order:
+            there = far if one == "longe" else engine
+            assert there.inspect("image", name) != {}
+            assert there.inspect("image", f"molecule-changes-{one}") != {}
+        assert {counts["changed"] for counts in recaps(several.play("site.yml", "--tags=build")).values()} == {0}
+    finally:
+        works(several.play("teardown.yml"))
+        for each in (engine, far):
+            each.docker("image", "rm", "--force", name)
 
 
 @pytest.mark.parametrize("source", ["auto", "local", "registry", "archive", "wheels"])

@@ -46,9 +46,3 @@ def demo(fleet: Fleet) -> Demo:
 def engines(host: Host, fleet: Fleet) -> dict[str, Engine]:
     """The engines, seen by their own client from this side, by inventory name."""
     return {name: Engine(host, address) for name, address in fleet.engines.items()}
-
-
-@pytest.fixture
-def host_engine(host: Host) -> Engine:
-    """The engine of this machine."""
-    return Engine(host)

@@ -10,31 +10,12 @@ from pathlib import Path
 
 import pytest
 from machines import LAST, SECOND, DockerHost, Fleet, furnish, make_key
-from outside import Demo, Engine, environment, errors, recaps, wait_for
-from registry import serve
+from outside import Demo, Engine, environment, errors, recaps, table, wait_for
 from volumes import THREE, works
 
 NAMES = ["alfa", "beta", "gama", "gama-2"]
 STRICT = "-o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="
 ROWS = {name: [[1, "Davi"], [2, "Elisa"]] if name == "beta" else THREE for name in NAMES}
-
-
-def table(result: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
-    """Return the table that a play ends with, a row a host; columns lie two spaces apart."""
-    lines = result.stdout.split("TASK [Say what each host has]")[1].splitlines()
-    start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["host", "volume"])
-    rows = [[cell.strip() for cell in line.strip().split("  ") if cell] for line in lines[start:]]
-    return {cells[0]: cells[1:] for cells in rows[1 : rows.index([])]}
-
-
-class Several(Demo):
-    """The demo whose hosts have images of their own names, if the inventory says so."""
-
-    def command(self, playbook: str, *arguments: str, **settings: object) -> list[str]:
-        *command, variables = super().command(playbook, *arguments, **settings)
-        extra = json.loads(variables.removeprefix("--extra-vars="))
-        del extra["demo_image"]
-        return [*command, f"--extra-vars={json.dumps(extra)}"]
 
 
 def with_demo(demo: Demo, inventory: Path) -> Demo:
@@ -159,54 +140,6 @@ def test_the_python_of_a_host_lacks_requests(demo: Demo, fleet: Fleet, tmp_path:
         works(here.play("site.yml"))
     finally:
         bare.close()
-
-
-@pytest.mark.parametrize(("order", "requests"), [(["esta", "outra", "alfa"], 1), (["alfa", "esta", "outra"], 2)])
-def test_a_registry_is_asked_once_for_all_hosts(
-    demo: Demo,
-    fleet: Fleet,
-    host_engine: Engine,
-    engines: dict[str, Engine],
-    tmp_path: Path,
-    order: list[str],
-    requests: int,
-) -> None:
-    """Only the engine of this machine, here under two names, reaches a registry on the loopback address."""
-    local = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-        "demo_docker_host": "unix:///var/run/docker.sock",
-    }
-    images = {"esta": demo.image, "outra": "molecule-fleet-outra", "alfa": demo.image}
-    hosts = {"esta": local, "outra": local, "alfa": fleet.group["hosts"]["alfa"]}
-    hosts = {name: hosts[name] | {"demo_image": images[name]} for name in order}
-    inventory = fleet.write("registry", fleet.group | {"hosts": hosts})
-    archive, log = tmp_path / "base.tar", tmp_path / "registry.log"
-    engines["alfa"].output("save", f"--output={archive}", engines["alfa"].base(demo.image))
-    host_engine.output("load", f"--input={archive}")
-    with serve(tmp_path) as address:
-        name = f"{address}/python:3.12-alpine"
-        host_engine.output("tag", engines["alfa"].base(demo.image), name)
-        wait_for(lambda: host_engine.docker("push", name).rc == 0)
-        host_engine.output("image", "rm", name)
-        there = Several(demo.name, {"demo_base_image": name}, (f"--inventory={inventory}",))
-        result = there.play("site.yml", "--tags=build", demo_base_image_source="registry")
-    try:
-        works(result)
-        asked = [line for line in log.read_text().splitlines() if "manifests/3.12-alpine HTTP" in line]
-        assert len([line for line in asked if "PUT" not in line]) == requests
-        assert {row[2] for row in table(result).values()} == {f"{name} (registry)"}
-        for host in order:
-            engine = engines.get(host, host_engine)
-            assert engine.inspect("image", name) != {}
-            assert engine.inspect("image", images[host]) != {}
-        assert {counts["changed"] for counts in recaps(there.play("site.yml", "--tags=build")).values()} == {0}
-    finally:
-        works(there.play("teardown.yml", "--limit=esta,outra"))
-        for engine in (host_engine, engines["alfa"]):
-            engine.docker("image", "rm", "--force", name)
-        host_engine.docker("image", "rm", engines["alfa"].base(demo.image))
-    assert fleet.leftovers() == set()
 
 
 def test_what_the_controller_has_travels(demo: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from outside import Demo, Engine, error, wait_for
-from volumes import DAMAGED, KILLED, THREE, backups, change, content, fill, manifest, rows, script, works
+from outside import Demo, Engine, error, temporaries, wait_for
+from volumes import DAMAGED, KILLED, THREE, backups, change, content, fill, manifest, repeatedly, rows, script, works
 
 # Each transaction changes all of a hundred records, and reaches the file long before it is committed: a copy of the
 # file would show records of two transactions. Without any pause a reader would wait for seconds.
@@ -27,8 +27,23 @@ for batch in itertools.count():
 """
 
 
+READ_EACH = """
+import json, sqlite3
+paths = (f"file:/data/{number}.db?mode=ro" for number in range(1, 51))
+query = "SELECT id, nome FROM clientes ORDER BY id"
+print(json.dumps([sqlite3.connect(path, uri=True).execute(query).fetchall() for path in paths]))
+"""
+
+
+def output_lines(command: list[str]) -> list[str]:
+    """Run a command that must work, and return the lines that it printed."""
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
 def test_snapshot_is_the_database_and_its_manifest_says_so(engine: Engine, demo: Demo, folder: Path) -> None:
-    before, state, temporary = content(engine, demo), engine.state(), set(Path("/tmp").glob("ansible.*"))
+    before, state, temporary = content(engine, demo), engine.state(), temporaries()
     works(demo.play("playbooks/backup.yml"))
     (snapshot,) = backups(folder)
     assert rows(snapshot) == THREE
@@ -52,7 +67,7 @@ def test_snapshot_is_the_database_and_its_manifest_says_so(engine: Engine, demo:
     assert snapshot.parent.stat().st_mode & 0o777 == 0o700
     assert content(engine, demo) == before
     assert engine.state() == state
-    assert set(Path("/tmp").glob("ansible.*")) == temporary
+    assert temporaries() == temporary
 
 
 def test_check_mode_keeps_nothing(demo: Demo, folder: Path) -> None:
@@ -63,32 +78,29 @@ def test_check_mode_keeps_nothing(demo: Demo, folder: Path) -> None:
 def test_50_snapshots_while_a_writer_commits(engine: Engine, demo: Demo, tmp_path: Path) -> None:
     fill(engine, demo, '(f"0 {number:0500}" for number in range(1, 101))')
     name = f"{demo.image}-committing"
-    mount = f"--volume={demo.volume}:/data"
-    start = ["run", "--detach", "--init", f"--name={name}", "--user=10001", mount, engine.base(demo.image)]
-    engine.output(*start, "python3", "-c", COMMITTING)
+    mount = f"{demo.volume}:/data"
+    start = ["run", "--detach", "--init", f"--name={name}", "--user=10001", f"--volume={mount}"]
+    engine.output(*start, engine.base(demo.image), "python3", "-c", COMMITTING)
     folder, restored = f"--volume={tmp_path}:/snapshot", f"{demo.volume}_restored"
-    take = script(demo, "backup", "/data/demo.db", "/snapshot", options=(f"--volume={demo.volume}:/data:ro", folder))
-    words = ["replace", "/snapshot/snapshot.gz", "100", "/data/demo.db", "true", ""]
+    take = script(demo, "backup", "/data/demo.db", "/snapshot/NUMBER", options=(f"--volume={mount}:ro", folder))
+    words = ["replace", "/snapshot/NUMBER/snapshot.gz", "100", "/data/NUMBER.db", "true", ""]
     put = script(demo, "restore", *words, options=(f"--volume={restored}:/data", folder))
-    tmp_path.chmod(0o777)
+    for number in range(1, 51):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number)).chmod(0o777)
     try:
-        batches = []
-        for _ in range(50):
-            result = subprocess.run(take, check=False, capture_output=True, text=True)
-            assert result.returncode == 0, result.stderr
-            snapshot = tmp_path / "snapshot.gz"
-            found = rows(snapshot)
-            assert json.loads(result.stdout)["rows"] == len(found)
-            batch = int(found[0][1].split()[0])
-            assert found == [[number, f"{batch} {number:0500}"] for number in range(1, 101)]
-            batches.append(batch)
-            assert json.loads(subprocess.run(put, check=True, stdout=subprocess.PIPE).stdout)["replaced"]
-            assert engine.rows(demo.image, restored) == found
-            snapshot.unlink()
+        taken = output_lines(repeatedly(take, 50))
         assert engine.inspect("container", name)["State"]["Running"], engine.docker("logs", name).stderr
+        replaced = output_lines(repeatedly(put, 50))
+        found = json.loads(engine.python(demo.image, restored, READ_EACH))
     finally:
         engine.output("rm", "--force", name)
         engine.docker("volume", "rm", restored)
+    assert [json.loads(line)["rows"] for line in taken] == [100] * 50
+    assert all(json.loads(line)["replaced"] for line in replaced)
+    batches = [int(each[0][1].split()[0]) for each in found]
+    assert found == [[[number, f"{batch} {number:0500}"] for number in range(1, 101)] for batch in batches]
+    assert found == [rows(tmp_path / f"{number}/snapshot.gz") for number in range(1, 51)]
     assert batches == sorted(batches)
     assert len(set(batches)) > 40, "the writer was at work all the time"
 

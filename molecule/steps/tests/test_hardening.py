@@ -21,17 +21,21 @@ rm -f /data/x
 INERT = {"lo", "tunl0", "sit0", "ip6tnl0"}
 
 
+demo = Demo("steps")
+
+
 @pytest.fixture
-def lock(engine: Engine, rebuilt: Demo) -> Iterator[str]:
+def lock(engine: Engine) -> Iterator[str]:
     """What makes a container live long enough to be looked at; by its path, for a restore refuses a volume in use."""
-    yield from engine.lock(rebuilt.image, engine.inspect("volume", rebuilt.volume)["Mountpoint"])
+    yield from engine.lock(demo.image, engine.inspect("volume", demo.volume)["Mountpoint"])
 
 
-@pytest.fixture
-def snapshot(rebuilt: Demo, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A snapshot of the three records."""
-    works(rebuilt.play("playbooks/backup.yml", demo_backup_dir=str(tmp_path)))
-    (snapshot,) = backups(tmp_path)
+    folder = tmp_path_factory.mktemp("backups")
+    works(demo.play("playbooks/backup.yml", demo_backup_dir=str(folder)))
+    (snapshot,) = backups(folder)
     return snapshot
 
 
@@ -47,15 +51,14 @@ def snapshot(rebuilt: Demo, tmp_path: Path) -> Path:
 def test_container_may_do_nothing_but_its_work(
     engine: Engine,
     host: Host,
-    rebuilt: Demo,
     snapshot: Path,
     lock: str,
     role: str,
     playbook: list[str],
     may_write: bool,
 ) -> None:
-    name = f"{rebuilt.image}-{role}"
-    play = rebuilt.start(*playbook, demo_backup_file=str(snapshot), demo_backup_dir=str(snapshot.parents[1]))
+    name = f"{demo.image}-{role}"
+    play = demo.start(*playbook, demo_backup_file=str(snapshot), demo_backup_dir=str(snapshot.parents[1]))
     wait_for(lambda: engine.inspect("container", name).get("State", {}).get("Running"))
     container = engine.inspect("container", name)
     status = host.file(f"/proc/{container['State']['Pid']}/status").content_string
@@ -77,4 +80,4 @@ def test_container_may_do_nothing_but_its_work(
     assert limits["Privileged"] is False
     assert [
         (mount["Name"], mount["Destination"], mount["RW"]) for mount in container["Mounts"] if mount["Type"] == "volume"
-    ] == [(rebuilt.volume, "/data", may_write)]
+    ] == [(demo.volume, "/data", may_write)]
