@@ -346,7 +346,7 @@ def tests(report: Report) -> None:
 
 def demos() -> Iterator[Demo]:
     """Yield the demo that all is measured on, and remove it."""
-    demo = Demo("bench-base")
+    demo = Demo("origin")
     try:
         works(demo.play("site.yml"))
         yield demo
