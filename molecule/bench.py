@@ -203,9 +203,10 @@ def plot(medians: dict[str, dict[str, float]]) -> None:
         x_title="seconds",
         value_formatter=lambda value: f"{value:.2f} s",
     )
-    chart.x_labels = list(STEPS)
+    # The first of them is drawn at the bottom.
+    chart.x_labels = list(reversed(STEPS))
     for name, row in medians.items():
-        chart.add(name, list(row.values()))
+        chart.add(name, [row[step] for step in reversed(STEPS)])
     chart.render_to_file(str(REPOSITORY / "docs/benchmarks.svg"))
 
 
