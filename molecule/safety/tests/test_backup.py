@@ -85,6 +85,7 @@ def test_50_snapshots_while_a_writer_commits(engine: Engine, demo: Demo, tmp_pat
     take = script(demo, "backup", "/data/demo.db", "/snapshot/NUMBER", options=(f"--volume={mount}:ro", folder))
     words = ["replace", "/snapshot/NUMBER/snapshot.gz", "100", "/data/NUMBER.db", "true", ""]
     put = script(demo, "restore", *words, options=(f"--volume={restored}:/data", folder))
+    tmp_path.chmod(0o755)
     for number in range(1, 51):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number)).chmod(0o777)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from outside import Demo, Engine, error
+from outside import REPOSITORY, Demo, Engine, environment, error
+from testinfra.host import Host
 
 demo = Demo("settings")
 
@@ -77,8 +80,43 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("setting", "value", "words"), WRONG, ids=[f"{s}={str(v)[:20]!a}" for s, v, _ in WRONG])
-def test_wrong_setting_stops_the_play(engine: Engine, setting: str, value: Any, words: str) -> None:
+@pytest.fixture(scope="module")
+def lines(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The one line that each wrong setting gets, in one play of as many hosts, for it may change nothing for others."""
+    folder = tmp_path_factory.mktemp("inventory")
+    names = {"demo_image": demo.image, "demo_volume": demo.volume}
+    hosts = {f"host{number}": {**names, setting: value} for number, (setting, value, _) in enumerate(WRONG)}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    (folder / "hosts.json").write_text(json.dumps({"docker_hosts": {"hosts": hosts, "vars": local}}))
+    (folder / "group_vars").symlink_to(REPOSITORY / "inventory/group_vars")
+    program = demo.command("site.yml")[0]
+    before = Engine(host).state()
+    result = subprocess.run(
+        [program, f"--inventory={folder}/hosts.json", "site.yml"],
+        cwd=REPOSITORY,
+        env={**environment(), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert Engine(host).state() == before
+    assert result.returncode != 0
+    found = re.findall(r"^fatal: \[host(\d+)\]: FAILED! => (.*)$", result.stdout, re.MULTILINE)
+    lines = {int(number): json.loads(words)["msg"] for number, words in found}
+    assert len(found) == len(lines) == len(WRONG), result.stdout
+    return [lines[number] for number in range(len(WRONG))]
+
+
+@pytest.mark.parametrize("number", range(len(WRONG)), ids=[f"{s}={str(v)[:20]!a}" for s, v, _ in WRONG])
+def test_wrong_setting_is_one_line(lines: list[str], number: int) -> None:
+    setting, _, words = WRONG[number]
+    assert setting in lines[number]
+    assert words in lines[number]
+    assert "\n" not in lines[number]
+
+
+@pytest.mark.parametrize(("setting", "value", "words"), [("demo_volume", "x", "2 to 200 letters"), WRONG[-1]])
+def test_wrong_setting_on_the_command_line_stops_the_play(engine: Engine, setting: str, value: Any, words: str) -> None:
     before = engine.state()
     result = demo.play("site.yml", **{setting: value})
     line = error(result)
