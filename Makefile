@@ -20,7 +20,9 @@ help: ## list these commands
 demo: setup ## install what is missing, then build, write and read
 	$(BIN)/ansible-playbook site.yml
 
-test: setup lint unit molecule ## install what is missing, then run every check
+test: setup ## install what is missing, then run every check
+	$(MAKE) --jobs=2 lint unit
+	$(MAKE) molecule
 
 setup: .venv/installed engine ## install what is missing: .venv and Docker Engine
 
