@@ -41,9 +41,9 @@ lint: .venv/installed ## check how everything is written
 unit: .venv/installed ## run the unit tests of the Python in files/
 	$(BIN)/pytest tests
 
-# Two scenarios have engines of their own only, and run beside the others.
+# Two scenarios have engines of their own only, and run beside the others, one after the other.
 molecule: .venv/installed ## run every Molecule scenario, on the engine
-	$(MAKE) --jobs=3 molecule-fleet molecule-others molecule-crash
+	$(MAKE) --jobs=2 molecule-others molecule-fleet molecule-crash
 
 molecule-fleet molecule-crash: molecule-%:
 	$(BIN)/molecule test --scenario-name $*
