@@ -190,7 +190,8 @@ def test_a_registry_is_asked_once_for_all_hosts(
             assert there.inspect("image", f"molecule-changes-{one}") != {}
         assert {counts["changed"] for counts in recaps(several.play("site.yml", "--tags=build")).values()} == {0}
     finally:
-        works(several.play("teardown.yml"))
+        # Two of them share a volume, which is the scenario's.
+        works(several.play("teardown.yml", demo_keep_volume=True))
         for each in (engine, far):
             each.docker("image", "rm", "--force", name)
 
