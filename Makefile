@@ -54,9 +54,9 @@ reliability: ROUNDS ?= 200
 reliability: setup ## kill writers and engines, fill disks, damage files, ROUNDS times; print a table of figures
 	ROUNDS=$(ROUNDS) COLUMNS=500 $(BIN)/molecule test -s crash
 
-bench: setup ## measure it all beside plain Docker and Compose, write docs/benchmarks.md; then site.yml on 1 to 32 hosts
-	$(BIN)/python molecule/bench.py
+bench: setup ## measure site.yml on 1 to 32 hosts; then all beside plain Docker and Compose, into docs/benchmarks.md
 	$(BIN)/python molecule/growth.py
+	$(BIN)/python molecule/bench.py
 
 lock: ## write requirements.txt anew from requirements.in
 	$(PYTHON) -m venv build/uv
