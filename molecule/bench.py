@@ -5,6 +5,7 @@ Usage: python molecule/bench.py         it ends in an error when a figure is wor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -373,7 +374,8 @@ def tests(report: Report) -> None:
     report.table(["", "time"], rows)
 
 
-def demos() -> Iterator[Demo]:
+@contextlib.contextmanager
+def installed() -> Iterator[Demo]:
     """Yield the demo that all is measured on, and remove it."""
     demo = Demo("origin")
     try:
@@ -392,7 +394,7 @@ def main() -> int:
     (REPOSITORY / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=REPOSITORY / "build") as name:
         folder = Path(name)
-        for demo in demos():
+        with installed() as demo:
             steps(report, contestants(folder, engine.base(demo.image)))
             parts(report, demo)
             image(report, engine, demo)

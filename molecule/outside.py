@@ -186,6 +186,15 @@ def error(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+def local_inventory(folder: Path, hosts: Mapping[str, Mapping[str, object]]) -> Path:
+    """Write, into a folder of its own, an inventory of hosts that are all this machine, with these settings each."""
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    inventory = folder / "hosts.json"
+    inventory.write_text(json.dumps({"docker_hosts": {"hosts": hosts, "vars": local}}))
+    (folder / "group_vars").symlink_to(REPOSITORY / "inventory/group_vars")
+    return inventory
+
+
 def temporaries() -> set[Path]:
     """Return the temporary files of the roles on this machine."""
     return set(Path(os.environ["TMPDIR"]).glob("ansible.*"))

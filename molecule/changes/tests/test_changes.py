@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, error, recap, recaps, table, wait_for
+from outside import REPOSITORY, Demo, Engine, error, local_inventory, recap, recaps, table, wait_for
 from private_engine import PrivateEngine
 from registry import serve
 from testinfra.host import Host
@@ -169,10 +169,7 @@ def test_a_registry_is_asked_once_for_all_hosts(
     """Two hosts share the engine of this machine, which reaches the registry; what they have, the third gets too."""
     hosts = {name: {"demo_image": f"molecule-changes-{name}"} for name in order}
     hosts["longe"]["demo_docker_host"] = private.address
-    inventory = tmp_path / "hosts.json"
-    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    inventory.write_text(json.dumps({"docker_hosts": {"hosts": hosts, "vars": local}}))
-    (tmp_path / "group_vars").symlink_to(REPOSITORY / "inventory/group_vars")
+    inventory = local_inventory(tmp_path, hosts)
     name = f"{registry}/python:{order[0]}"
     engine.output("tag", base, name)
     wait_for(lambda: engine.docker("push", name).rc == 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, environment, error
+from outside import REPOSITORY, Demo, Engine, environment, error, local_inventory
 from testinfra.host import Host
 
 demo = Demo("settings")
@@ -83,16 +83,13 @@ WRONG: list[tuple[str, Any, str]] = [
 @pytest.fixture(scope="module")
 def lines(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The one line that each wrong setting gets, in one play of as many hosts, for it may change nothing for others."""
-    folder = tmp_path_factory.mktemp("inventory")
     names = {"demo_image": demo.image, "demo_volume": demo.volume}
     hosts = {f"host{number}": {**names, setting: value} for number, (setting, value, _) in enumerate(WRONG)}
-    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    (folder / "hosts.json").write_text(json.dumps({"docker_hosts": {"hosts": hosts, "vars": local}}))
-    (folder / "group_vars").symlink_to(REPOSITORY / "inventory/group_vars")
+    inventory = local_inventory(tmp_path_factory.mktemp("inventory"), hosts)
     program = demo.command("site.yml")[0]
     before = Engine(host).state()
     result = subprocess.run(
-        [program, f"--inventory={folder}/hosts.json", "site.yml"],
+        [program, f"--inventory={inventory}", "site.yml"],
         cwd=REPOSITORY,
         env={**environment(), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
         check=False,
