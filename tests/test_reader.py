@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from database import evidence
 from programs import Program, assert_error
 
 
@@ -35,6 +38,28 @@ def test_json_is_one_object_a_line(run: Program) -> None:
     lines = run("reader", "--json").stdout.splitlines()
     assert lines[0] == '{"id": 1, "nome": "Alice"}'
     assert [json.loads(line) for line in lines] == [{"id": i, "nome": name} for i, name in enumerate(names, start=1)]
+
+
+def test_proof_is_one_line_more_of_the_file_and_the_versions(run: Program, database: Path) -> None:
+    written = run("writer", "--proof", "Alice").stdout.splitlines()
+    expected = {
+        "sha256": hashlib.sha256(database.read_bytes()).hexdigest(),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+    }
+    read = run("reader", "--proof").stdout.splitlines()
+    assert read[:-1] == run("reader").stdout.splitlines()
+    assert [json.loads(lines[-1]) for lines in (written, read)] == [expected, expected]
+
+
+def test_proof_of_a_file_that_another_has_locked_is_empty(run: Program, database: Path) -> None:
+    run("writer", "Alice")
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    connection = sqlite3.connect(database, timeout=0)
+    assert evidence(connection, str(database)) == "{}"
+    connection.close()
+    other.close()
 
 
 def test_changes_nothing(run: Program, database: Path) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import database
 
 USAGE = (
-    "uso: writer [--json] [--database=ARQUIVO] (--csv=ARQUIVO | NOME...)"
-    " ou reader [--json] [--database=ARQUIVO] [--limit=N]"
+    "uso: writer [--json] [--proof] [--database=ARQUIVO] (--csv=ARQUIVO | NOME...)"
+    " ou reader [--json] [--proof] [--database=ARQUIVO] [--limit=N]"
 )
 
 
@@ -18,13 +18,15 @@ def main(arguments: Sequence[str]) -> None:
         database.Failure: it did not work; the code says why.
     """
     command, *rest = arguments or [""]
-    path, as_json, csv_path, limit = database.DEFAULT_PATH, False, "", None
+    path, as_json, proof, csv_path, limit = database.DEFAULT_PATH, False, False, "", None
     while rest and rest[0].startswith("--"):
         option = rest.pop(0)
         if option == "--":
             break
         if option == "--json":
             as_json = True
+        elif option == "--proof":
+            proof = True
         elif option.startswith("--database="):
             path = option.removeprefix("--database=")
         elif option.startswith("--csv=") and command == "writer":
@@ -39,13 +41,13 @@ def main(arguments: Sequence[str]) -> None:
         if csv_path:
             import names
 
-            writer.run(path, lambda: names.read_csv(csv_path), "linha", as_json=as_json)
+            writer.run(path, lambda: names.read_csv(csv_path), "linha", as_json=as_json, proof=proof)
         else:
-            writer.run(path, lambda: enumerate(rest, start=1), "nome", as_json=as_json)
+            writer.run(path, lambda: enumerate(rest, start=1), "nome", as_json=as_json, proof=proof)
     elif command == "reader" and not rest:
         import reader
 
-        reader.run(path, limit=limit, as_json=as_json)
+        reader.run(path, limit=limit, as_json=as_json, proof=proof)
     else:
         raise database.Failure("USO", f"não entendi {' '.join(arguments)[:80]!a}; {USAGE}")
 

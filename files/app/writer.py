@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import database
 
 
-def run(path: str, read: Callable[[], Iterable[tuple[int, str]]], unit: str, *, as_json: bool) -> None:
+def run(path: str, read: Callable[[], Iterable[tuple[int, str]]], unit: str, *, as_json: bool, proof: bool) -> None:
     """Write names to the database at ``path`` and print how many were new and how many known.
 
     No more than one name is in memory at a time.
@@ -17,6 +17,7 @@ def run(path: str, read: Callable[[], Iterable[tuple[int, str]]], unit: str, *, 
         read: gives the names with their numbers, from the first on, each time that it is called.
         unit: what the numbers count, in Portuguese: ``nome`` or ``linha``.
         as_json: print one JSON object.
+        proof: print one line more: what ``database.evidence`` says when all is written.
 
     Raises:
         database.Failure: nothing was written; the code says why.
@@ -26,16 +27,22 @@ def run(path: str, read: Callable[[], Iterable[tuple[int, str]]], unit: str, *, 
     if not total:
         raise database.Failure("USO", "nenhum nome foi dado; dê ao menos um.")
     try:
-        inserted = insert(path, check(read(), unit))
+        connection = database.open_for_writing(path)
+        try:
+            inserted = insert(connection, check(read(), unit))
+            known = total - inserted
+            if as_json:
+                print(f'{{"inseridos": {inserted}, "existentes": {known}}}')
+            else:
+                print(f"Gravando banco de dados em: {path}")
+                print(f"Clientes inseridos: {inserted}")
+                print(f"Clientes já existentes: {known}")
+            if proof:
+                print(database.evidence(connection, path))
+        finally:
+            connection.close()
     except sqlite3.Error as error:
         raise database.explain(error, path, writing=True) from error
-    known = total - inserted
-    if as_json:
-        print(f'{{"inseridos": {inserted}, "existentes": {known}}}')
-    else:
-        print(f"Gravando banco de dados em: {path}")
-        print(f"Clientes inseridos: {inserted}")
-        print(f"Clientes já existentes: {known}")
 
 
 def check(names: Iterable[tuple[int, str]], unit: str) -> Iterator[str]:
@@ -54,9 +61,8 @@ def check(names: Iterable[tuple[int, str]], unit: str) -> Iterator[str]:
         yield name
 
 
-def insert(path: str, names: Iterable[str]) -> int:
+def insert(connection: sqlite3.Connection, names: Iterable[str]) -> int:
     """Insert the names that the table does not hold, in one durable transaction; return how many."""
-    connection = database.open_for_writing(path)
     try:
         with connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -70,5 +76,3 @@ def insert(path: str, names: Iterable[str]) -> int:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
             connection.execute("PRAGMA schema_version")
         raise
-    finally:
-        connection.close()
