@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
-from outside import Engine
+from outside import Engine, wait_for
+from private_engine import PrivateEngine
 from testinfra.host import Host
 
 
@@ -19,3 +21,13 @@ def _temporary(tmp_path_factory: pytest.TempPathFactory) -> None:
 def engine(host: Host) -> Engine:
     """The engine of the host under test."""
     return Engine(host)
+
+
+@pytest.fixture(scope="session")
+def private() -> Iterator[PrivateEngine]:
+    """An engine of the tests' own, beside that of the host."""
+    private = PrivateEngine()
+    private.tell("start")
+    wait_for((private.folder / "docker.sock").exists)
+    yield private
+    private.close()

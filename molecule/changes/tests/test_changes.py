@@ -63,16 +63,6 @@ def registry(folder: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def private() -> Iterator[PrivateEngine]:
-    """An engine that does not reach the registry."""
-    private = PrivateEngine()
-    private.tell("start")
-    wait_for((private.folder / "docker.sock").exists)
-    yield private
-    private.close()
-
-
 def test_another_list_adds_what_is_new_and_builds_nothing(engine: Engine) -> None:
     image = engine.inspect("image", demo.image)["Id"]
     names = [
