@@ -12,22 +12,42 @@ FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
   "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
-.PHONY: help demo test setup engine lint unit molecule molecule-crash molecule-fleet molecule-others reliability bench lock
+# Scenarios with engines of their own, which can run beside those on the user's.
+APART := readme report fleet crash
+
+.PHONY: help demo test announce setup engine browser lint unit molecule $(APART:%=molecule-%) molecule-others
+.PHONY: reliability bench picture lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
 
-demo: setup ## install what is missing, then build, write and read
-	$(BIN)/ansible-playbook site.yml
+demo: setup ## install what is missing; then build, write, read, and write build/report.html
+	@$(BIN)/ansible-playbook site.yml --extra-vars demo_report=build/report.html
+	@printf '%s\n' 'What to try next:' \
+	  '  open build/report.html in a browser              what came, what went, what stayed' \
+	  '  $(BIN)/ansible-playbook site.yml               again: changed=0, the names are in the volume' \
+	  '  $(BIN)/ansible-playbook playbooks/backup.yml   a snapshot of the data, in backups/' \
+	  '  $(BIN)/ansible-playbook teardown.yml           removes it all, the data too'
 
-# Two scenarios have engines of their own only, and run beside the others; two rows of work are as long as each other.
+# Two rows of work that are as long as each other.
 test: setup ## install what is missing, then run every check
-	$(MAKE) --jobs=2 molecule-others lint unit molecule-fleet molecule-crash
+	@$(MAKE) --no-print-directory --jobs=2 molecule-others lint unit $(APART:%=molecule-%)
 
-setup: .venv/installed engine ## install what is missing: .venv and Docker Engine
+setup: announce .venv/installed engine ## install what is missing: .venv and Docker Engine
+
+announce:
+	@[ -e .venv/installed ] || echo 'Will install into .venv: the packages of requirements.txt, from the Python package index'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || echo 'Will install as root: python3-venv, a package of this system'
+	@[ -n "$$DOCKER_HOST" ] || [ -S /var/run/docker.sock ] || command -v dockerd >/dev/null \
+	  || echo 'Will install as root, and start: docker.io, the Docker Engine of Debian and Ubuntu'
 
 engine: .venv/installed
-	$(BIN)/ansible-playbook playbooks/engine.yml $(ASK)
+	@$(BIN)/ansible-playbook playbooks/engine.yml $(ASK)
+
+browser:
+	@for program in chromium google-chrome chromium-browser; do command -v $$program >/dev/null && exit; done; \
+	echo 'Will install as root: chromium, a package of this system, to look at the report'; \
+	$(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes --no-install-recommends chromium >/dev/null
 
 lint: .venv/installed ## check how everything is written
 	$(BIN)/yamllint --strict .
@@ -42,13 +62,15 @@ unit: .venv/installed ## run the unit tests of the Python in files/
 	$(BIN)/pytest tests
 
 molecule: .venv/installed ## run every Molecule scenario, on the engine
-	$(MAKE) --jobs=2 molecule-others molecule-fleet molecule-crash
+	@$(MAKE) --no-print-directory --jobs=2 molecule-others $(APART:%=molecule-%)
 
-molecule-fleet molecule-crash: molecule-%:
+molecule-report: browser
+
+$(APART:%=molecule-%): molecule-%:
 	$(BIN)/molecule test --scenario-name $*
 
 molecule-others:
-	$(BIN)/molecule test --all --exclude crash --exclude fleet
+	$(BIN)/molecule test --all $(APART:%=--exclude %)
 
 reliability: ROUNDS ?= 200
 reliability: setup ## kill writers and engines, fill disks, damage files, ROUNDS times; print a table of figures
@@ -57,6 +79,9 @@ reliability: setup ## kill writers and engines, fill disks, damage files, ROUNDS
 bench: setup ## measure site.yml on 1 to 32 hosts; then all beside plain Docker and Compose, into docs/benchmarks.md
 	$(BIN)/python molecule/growth.py
 	$(BIN)/python molecule/bench.py
+
+picture: demo browser ## write docs/report.*.png, the pictures of the report
+	$(BIN)/python molecule/picture.py
 
 lock: ## write requirements.txt anew from requirements.in
 	$(PYTHON) -m venv build/uv
@@ -68,10 +93,12 @@ lock: ## write requirements.txt anew from requirements.in
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...' >&2; exit 1; }
-	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install --yes python3-venv; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
-	$(BIN)/python -m compileall -qq -j 0 -x 'ansible_collections/(?!community/docker)' .venv/lib
-	printf '%s\n' '$(FIND_EACH_OTHER)' '$(TAKE_COMPILED)' \
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes python3-venv >/dev/null; }
+	@echo 'Installing into .venv, which takes about a minute'
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m compileall -qq -j 0 -x 'ansible_collections/(?!community/docker)' .venv/lib
+	@printf '%s\n' '$(FIND_EACH_OTHER)' '$(TAKE_COMPILED)' \
 	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/path.pth"
-	touch $@
+	@touch $@

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from browser import start
 from outside import REPOSITORY, Demo, Engine, environment, error, local_inventory
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from private_engine import PrivateEngine
 from testinfra.host import Host
 from volumes import works
 
-BROWSERS = ("chromium", "google-chrome", "chromium-browser")
 # What must be seen as it is, and must not act.
 HOSTILE = ["<script>alert(1)</script>", '<img src="http://127.0.0.1:9/x">', "\u202eabc", "José & Cia."]
 
@@ -67,11 +66,8 @@ def report(engine: Engine, private: PrivateEngine, tmp_path_factory: pytest.Temp
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's own browser."""
-    path = next(filter(None, map(shutil.which, BROWSERS)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+    with start() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
