@@ -12,7 +12,7 @@ FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
   "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
-.PHONY: help demo test setup engine lint unit molecule molecule-crash molecule-fleet molecule-others reliability bench lock
+.PHONY: help demo test setup engine lint docs unit molecule molecule-crash molecule-fleet molecule-others reliability bench lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -38,7 +38,10 @@ lint: .venv/installed ## check how everything is written
 	$(BIN)/mypy molecule
 	$(BIN)/shellcheck .ci/run
 
-unit: .venv/installed ## run the unit tests of the Python in files/
+docs: .venv/installed ## write each role's arguments into its README
+	$(BIN)/ansible-playbook docs/roles.yml
+
+unit: .venv/installed ## run the tests that need no engine
 	$(BIN)/pytest tests
 
 molecule: .venv/installed ## run every Molecule scenario, on the engine
