@@ -12,7 +12,10 @@ FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
   "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
-.PHONY: help demo test setup engine lint docs unit molecule molecule-crash molecule-fleet molecule-others reliability bench lock
+LINTERS := yamllint ansible-lint ruff mypy shellcheck
+
+.PHONY: help demo test setup engine lint $(LINTERS) docs unit molecule molecule-crash molecule-fleet molecule-others \
+  reliability bench lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -29,13 +32,26 @@ setup: .venv/installed engine ## install what is missing: .venv and Docker Engin
 engine: .venv/installed
 	$(BIN)/ansible-playbook playbooks/engine.yml $(ASK)
 
-lint: .venv/installed ## check how everything is written
+lint: $(LINTERS) ## check how everything is written
+
+# One by one, so that .pre-commit-config.yaml can run those that a commit has files for.
+$(LINTERS): .venv/installed
+
+yamllint:
 	$(BIN)/yamllint --strict .
+
+ansible-lint:
 	$(BIN)/ansible-lint --offline --strict
+
+ruff:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+mypy:
 	$(BIN)/mypy files roles tests
 	$(BIN)/mypy molecule
+
+shellcheck:
 	$(BIN)/shellcheck .ci/run
 
 docs: .venv/installed ## write each role's arguments into its README
