@@ -12,7 +12,7 @@ FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
   "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
-LINTERS := yamllint ansible-lint ruff mypy shellcheck
+LINTERS := yamllint ansible-lint ruff mypy shellcheck check-jsonschema
 
 .PHONY: help demo test setup engine lint $(LINTERS) docs unit molecule molecule-crash molecule-fleet molecule-others \
   reliability bench lock
@@ -53,6 +53,10 @@ mypy:
 
 shellcheck:
 	$(BIN)/shellcheck .ci/run
+
+check-jsonschema:
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*
 
 docs: .venv/installed ## write each role's arguments into its README
 	$(BIN)/ansible-playbook docs/roles.yml
