@@ -12,10 +12,11 @@ FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
   "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
-# Scenarios with engines of their own, which can run beside those on the user's.
-APART := readme report fleet crash
+# Scenarios with engines of their own, which run beside those on the user's; the longest first.
+APART := fleet crash readme report
+LINTERS := yamllint ansible-lint ruff mypy shellcheck check-jsonschema
 
-.PHONY: help demo test announce setup engine browser lint unit molecule $(APART:%=molecule-%) molecule-others
+.PHONY: help demo test announce setup engine browser lint $(LINTERS) docs unit molecule $(APART:%=molecule-%) molecule-others
 .PHONY: reliability bench picture lock
 
 help: ## list these commands
@@ -31,7 +32,7 @@ demo: setup ## install what is missing; then build, write, read, and write build
 
 # Two rows of work that are as long as each other.
 test: setup ## install what is missing, then run every check
-	@$(MAKE) --no-print-directory --jobs=2 molecule-others lint unit $(APART:%=molecule-%)
+	@$(MAKE) --no-print-directory --jobs=2 molecule-others $(APART:%=molecule-%) lint unit
 
 setup: announce .venv/installed engine ## install what is missing: .venv and Docker Engine
 
@@ -49,16 +50,36 @@ browser:
 	echo 'Will install as root: chromium, a package of this system, to look at the report'; \
 	$(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes --no-install-recommends chromium >/dev/null
 
-lint: .venv/installed ## check how everything is written
+lint: $(LINTERS) ## check how everything is written
+
+# One by one, so that .pre-commit-config.yaml can run those that a commit has files for.
+$(LINTERS): .venv/installed
+
+yamllint:
 	$(BIN)/yamllint --strict .
+
+ansible-lint:
 	$(BIN)/ansible-lint --offline --strict
+
+ruff:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+mypy:
 	$(BIN)/mypy files roles tests
 	$(BIN)/mypy molecule
+
+shellcheck:
 	$(BIN)/shellcheck .ci/run
 
-unit: .venv/installed ## run the unit tests of the Python in files/
+check-jsonschema:
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*
+
+docs: .venv/installed ## write each role's arguments into its README
+	$(BIN)/ansible-playbook docs/roles.yml
+
+unit: .venv/installed ## run the tests that need no engine
 	$(BIN)/pytest tests
 
 molecule: .venv/installed ## run every Molecule scenario, on the engine

@@ -35,8 +35,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
     for name in filter(lambda name: name and (REPOSITORY / name).is_file(), names):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / name, clone / name)
+        shutil.copy(REPOSITORY / name, clone / name)
+    # A link that must not be made anew, for that would empty what it points to: older than it is what it depends on.
     (clone / ".venv").symlink_to(REPOSITORY / ".venv")
+    os.utime(clone / "requirements.txt", (0, 0))
     return clone
 
 
