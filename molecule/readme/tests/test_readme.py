@@ -30,12 +30,9 @@ def typed() -> list[str]:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a clone has, with the .venv that `make setup` has made here."""
-    clone = tmp_path_factory.mktemp("clone")
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
-    for name in filter(lambda name: name and (REPOSITORY / name).is_file(), names):
-        (clone / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, clone / name)
+    clone = tmp_path_factory.mktemp("newcomer") / "clone"
+    ignored = shutil.ignore_patterns(".git", ".venv", "build", "backups", ".*_cache", ".hypothesis", ".ansible")
+    shutil.copytree(REPOSITORY, clone, ignore=ignored, symlinks=True)
     # A link that must not be made anew, for that would empty what it points to: older than it is what it depends on.
     (clone / ".venv").symlink_to(REPOSITORY / ".venv")
     os.utime(clone / "requirements.txt", (0, 0))
