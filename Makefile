@@ -117,7 +117,8 @@ lock: ## write requirements.txt anew from requirements.in
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 	  || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes python3-venv >/dev/null; }
 	@echo 'Installing into .venv, which takes about a minute'
-	@$(PYTHON) -m venv --clear .venv
+	@rm -rf .venv  # venv --clear would empty what a link points to
+	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
 	@$(BIN)/python -m compileall -qq -j 0 -x 'ansible_collections/(?!community/docker)' .venv/lib
 	@printf '%s\n' '$(FIND_EACH_OTHER)' '$(TAKE_COMPILED)' \

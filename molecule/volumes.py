@@ -52,6 +52,9 @@ with open("/data/demo.db", "r+b") as file:
     file.write(b"lixo" * 1024)
 """
 
+# Options of a container in which many programs run one after the other: what one has compiled the next need not.
+COMPILED = ["--tmpfs=/tmp", "--env=PYTHONPYCACHEPREFIX=/tmp"]
+
 
 def change(engine: Engine, demo: Demo, code: str) -> str:
     """Run ``code`` on the volume, as the user that owns it, in a container that has none of the project's programs."""
@@ -84,7 +87,7 @@ def repeatedly(command: list[str], times: int) -> list[str]:
     cut = command.index("--entrypoint=python")
     program = " ".join(shlex.quote(word) for word in ["python", *command[cut + 2 :]]).replace("NUMBER", "$number")
     loop = f"for number in $(seq {times}); do {program} || exit; done"
-    return [*command[:cut], "--entrypoint=sh", command[cut + 1], "-c", loop]
+    return [*command[:cut], *COMPILED, "--entrypoint=sh", command[cut + 1], "-c", loop]
 
 
 def carry(snapshot: Path, folder: Path) -> str:

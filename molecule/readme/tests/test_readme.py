@@ -33,9 +33,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone = tmp_path_factory.mktemp("newcomer") / "clone"
     ignored = shutil.ignore_patterns(".git", ".venv", "build", "backups", ".*_cache", ".hypothesis", ".ansible")
     shutil.copytree(REPOSITORY, clone, ignore=ignored, symlinks=True)
-    # A link that must not be made anew, for that would empty what it points to: older than it is what it depends on.
     (clone / ".venv").symlink_to(REPOSITORY / ".venv")
-    os.utime(clone / "requirements.txt", (0, 0))
     return clone
 
 

@@ -65,7 +65,6 @@ def test_million_records_outlive_it_all(engine: Engine, demo: Demo, folder: Path
     (snapshot,) = backups(folder)
     works(demo.play("playbooks/restore.yml", demo_backup_file=str(snapshot)))
     assert summary(engine, demo) == expected
-    assert "de um total de 1000000.\n" in works(demo.play("site.yml", "--tags=read"))
 
 
 def test_controller_takes_no_more_memory_for_many(engine: Engine, demo: Demo, tmp_path: Path) -> None:

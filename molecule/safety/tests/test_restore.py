@@ -14,7 +14,22 @@ from pathlib import Path
 import pytest
 from outside import Demo, Engine, error, recap
 from testinfra.host import Host
-from volumes import DAMAGED, FILL, KILLED, THREE, backups, carry, change, content, fill, rows, script, sign, works
+from volumes import (
+    COMPILED,
+    DAMAGED,
+    FILL,
+    KILLED,
+    THREE,
+    backups,
+    carry,
+    change,
+    content,
+    fill,
+    rows,
+    script,
+    sign,
+    works,
+)
 
 STALE = """
 import os
@@ -323,10 +338,10 @@ def test_killed_before_any_line_it_leaves_the_old_database_or_the_new(
     engine: Engine, demo: Demo, saved: Path, tmp_path: Path, before: str
 ) -> None:
     fill(engine, demo, '["Davi", "Elisa"]')
-    mounts = [f"--volume={demo.volume}:/data", carry(saved, tmp_path), "--tmpfs=/tmp"]
-    start = ["run", "--rm", "--init", "--network=none", "--workdir=/app", *mounts, "--entrypoint=python", demo.image]
+    mounts = [f"--volume={demo.volume}:/data", carry(saved, tmp_path)]
+    start = ["run", "--rm", "--init", "--network=none", "--workdir=/app", *mounts, *COMPILED, "--entrypoint=python"]
     program = script(demo, "restore")[-1]
-    ends = json.loads(engine.output(*start, "-S", "-c", KILLED_AT_EACH_LINE, TRACED, program, before))
+    ends = json.loads(engine.output(*start, demo.image, "-S", "-c", KILLED_AT_EACH_LINE, TRACED, program, before))
     new = json.dumps(THREE)
     assert ends.count("old") >= 10
     assert ends.count(new) >= 5
@@ -337,7 +352,7 @@ def test_killed_before_any_line_it_leaves_the_old_database_or_the_new(
 def test_killed_restore_leaves_the_old_database_or_the_new(
     engine: Engine, demo: Demo, folder: Path, tmp_path: Path
 ) -> None:
-    fill(engine, demo, '(f"novo {number}" for number in range(200_000))')
+    fill(engine, demo, '(f"novo {number}" for number in range(100_000))')
     works(demo.play("playbooks/backup.yml"))
     (new,) = backups(folder)
     ends: list[str] = []
@@ -347,7 +362,7 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
         fill(engine, demo, '["Davi", "Elisa"]')
         name = f"{demo.image}-killed"
         options = (f"--name={name}", f"--volume={demo.volume}:/data", carry(new, tmp_path))
-        words = ["replace", "/snapshot/snapshot.gz", "200000", "/data/demo.db", "true", ""]
+        words = ["replace", "/snapshot/snapshot.gz", "100000", "/data/demo.db", "true", ""]
         begin = time.monotonic()
         process = subprocess.Popen(script(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
         if attempt:
@@ -365,7 +380,7 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
         )
         ends.append("old" if found == [[1, "Davi"], [2, "Elisa"]] else "new")
         if ends[-1] == "new":
-            assert found == [[number + 1, f"novo {number}"] for number in range(200_000)]
+            assert found == [[number + 1, f"novo {number}"] for number in range(100_000)]
     assert ends[0] == "new"
     assert killed >= 5, "most were killed in the middle"
     # What a killed one left behind does not hinder the next.
