@@ -7,6 +7,8 @@ ASK := $(shell [ -S /var/run/docker.sock ] || [ "$$(id -u)" = 0 ] || sudo -n tru
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Molecule calls Ansible's programs by name: with this line in a .pth file it finds those beside it, though nothing is activated.
 FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os.pathsep + os.environ.get("PATH", os.defpath)
+# Molecule takes every TERM with xterm in it for a terminal, a file that its output goes to included.
+COLOUR_TERMINALS_ONLY := import os, sys; sys.stdout and sys.stdout.isatty() or os.environ.setdefault("NO_COLOR", "1")
 # Ansible sends each module as an archive of sources, which Python would compile anew in each task. With this line the modules
 # that run on this machine take Ansible's library and community.docker from .venv, where the same sources are compiled.
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
@@ -121,6 +123,6 @@ lock: ## write requirements.txt anew from requirements.in
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
 	@$(BIN)/python -m compileall -qq -j 0 -x 'ansible_collections/(?!community/docker)' .venv/lib
-	@printf '%s\n' '$(FIND_EACH_OTHER)' '$(TAKE_COMPILED)' \
+	@printf '%s\n' '$(FIND_EACH_OTHER)' '$(COLOUR_TERMINALS_ONLY)' '$(TAKE_COMPILED)' \
 	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/path.pth"
 	@touch $@
