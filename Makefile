@@ -27,7 +27,7 @@ help: ## list these commands
 demo: setup ## install what is missing; then build, write, read, and write build/report.html
 	@$(BIN)/ansible-playbook site.yml --extra-vars demo_report=build/report.html
 	@printf '%s\n' 'What to try next:' \
-	  '  open build/report.html in a browser              what came, what went, what stayed' \
+	  '  open build/report.html in a browser               what came, what went, what stayed' \
 	  '  $(BIN)/ansible-playbook site.yml               again: changed=0, the names are in the volume' \
 	  '  $(BIN)/ansible-playbook playbooks/backup.yml   a snapshot of the data, in backups/' \
 	  '  $(BIN)/ansible-playbook teardown.yml           removes it all, the data too'
