@@ -29,10 +29,10 @@ def typed() -> list[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a clone has, with the .venv that `make setup` has made here."""
+    """A copy of what a clone has, with what `make setup` and the assembly of a base image have left here."""
     clone = tmp_path_factory.mktemp("newcomer") / "clone"
-    ignored = shutil.ignore_patterns(".git", ".venv", "build", "backups", ".*_cache", ".hypothesis", ".ansible")
-    shutil.copytree(REPOSITORY, clone, ignore=ignored, symlinks=True)
+    others = (".git", ".venv", "backups", "uv", "report.html", ".*_cache", ".hypothesis", ".ansible")
+    shutil.copytree(REPOSITORY, clone, ignore=shutil.ignore_patterns(*others), symlinks=True)
     (clone / ".venv").symlink_to(REPOSITORY / ".venv")
     return clone
 
@@ -40,11 +40,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_the_readme_shows_works_by_copy_and_paste(clone: Path, private: PrivateEngine) -> None:
     lines = typed()
     assert all(any(reason in line for line in lines) for reason in ELSEWHERE)
-    own = environment() | {"DOCKER_HOST": private.address}
-    path = own["PATH"].split(os.pathsep)
-    own["PATH"] = os.pathsep.join(each for each in path if each != str(REPOSITORY / ".venv/bin"))
+    path = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder != str(REPOSITORY / ".venv/bin")]
+    own = environment() | {"DOCKER_HOST": private.address, "PATH": os.pathsep.join(path)}
     activate = ""
-    done = 0
+    said: list[tuple[str, str]] = []
     for line in lines:
         if any(reason in line for reason in ELSEWHERE):
             continue
@@ -57,6 +56,16 @@ def test_what_the_readme_shows_works_by_copy_and_paste(clone: Path, private: Pri
         assert "\x1b" not in result.stdout, f"{line}: colours are for terminals"
         if line.startswith(". "):
             activate = line
-        done += 1
-    assert done > 15
+        said.append((line, result.stdout))
+
+    def output(words: str, *, after: str = "") -> str:
+        """Return what the first line with these words said, of those after the first with the others."""
+        start = next(number for number, (line, _) in enumerate(said) if after in line)
+        return next(output for line, output in said[start:] if words in line)
+
+    assert "build/report.html" in output("make demo")
     assert (clone / "build/report.html").read_text().startswith("<!doctype html>")
+    assert f"SHA-256 {output('sha256sum')[:12]}" in output("--tags read", after="sha256sum")
+    assert "        1: Alice\n" in output("--tags read", after="restore.yml")
+    assert "wrote 0 new" in output("site.yml", after="demo_keep_volume=true")
+    assert "        1: Davi\n        2: Élida\n" in output("demo_clients_file")
