@@ -76,6 +76,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_backup_file", "/nowhere.gz", "a snapshot on this machine"),
     ("demo_restore_force", "maybe", "bool"),
     ("demo_backup_before_teardown", "t", "bool"),
+    ("demo_report", "/", "a file to write"),
+    ("demo_report", "/etc/hostname", "a report of this demo"),
+    ("demo_report", "/etc/hostname/report.html", "a file to write"),
+    ("demo_report", ["report.html"], "a file to write"),
     ("demo_volumen", "sqlite_data", "is not a setting of this demo"),
 ]
 
