@@ -23,7 +23,7 @@ import itertools, sys, writer
 for batch in itertools.count():
     numbers = range({SIZES}[batch % {len(SIZES)}])
     names = [f"{{sys.argv[1]}}/{{batch}}/{{number * 7919 % 100_003:0200}}" for number in numbers]
-    writer.run("/data/demo.db", lambda: enumerate(names, start=1), "nome", as_json=True)
+    writer.run("/data/demo.db", lambda: enumerate(names, start=1), "nome", as_json=True, proof=False)
 """
 
 # Whether a journal is there, and whether it must be rolled back: SQLite fills in its first bytes, and syncs them,

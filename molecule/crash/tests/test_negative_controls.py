@@ -45,11 +45,12 @@ def test_writer_that_does_not_use_the_volume_is_found(engine: Engine, demo: Demo
 
 
 def test_writer_that_acknowledges_before_it_commits_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
-    old = "inserted = insert(path, check(read(), unit))"
-    early = """inserted = total
-        print(f'{{"inseridos": {total}, "existentes": 0}}')
-        insert(path, check(read(), unit))
-        return"""
+    old = "inserted = insert(connection, check(read(), unit))"
+    early = """print(f'{{"inseridos": {total}, "existentes": 0}}')
+            if proof:
+                print("{}")
+            insert(connection, check(read(), unit))
+            return"""
     found = pytest.raises(AssertionError, match=r"Tally\(.* lost=[1-9]")
     with build(engine, demo, folder, "writer.py", old, early) as (wrong, _), found:
         put_to_the_test(engine, wrong)
