@@ -171,7 +171,7 @@ def test_what_the_controller_has_travels(demo: Demo, fleet: Fleet, engines: dict
         works(there.play("teardown.yml", f"--limit={SECOND},beta"))
         for host in (SECOND, "beta"):
             engines[host].docker("image", "rm", name)
-        works(demo.play("site.yml"))
+        works(demo.play("site.yml", f"--limit={SECOND},beta"))
 
 
 def test_snapshots_of_each_host_and_back(demo: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path) -> None:

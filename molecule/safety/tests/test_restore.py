@@ -358,7 +358,7 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
     ends: list[str] = []
     killed = 0
     took = 3.0
-    for attempt in range(10):
+    for attempt in range(8):
         fill(engine, demo, '["Davi", "Elisa"]')
         name = f"{demo.image}-killed"
         options = (f"--name={name}", f"--volume={demo.volume}:/data", carry(new, tmp_path))
@@ -366,7 +366,7 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
         begin = time.monotonic()
         process = subprocess.Popen(script(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
         if attempt:
-            time.sleep(took * (0.1 + 0.09 * attempt))
+            time.sleep(took * (0.1 + 0.11 * attempt))
             engine.docker("kill", name)
         status = process.wait(timeout=60)
         killed += status == 137
@@ -382,7 +382,7 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
         if ends[-1] == "new":
             assert found == [[number + 1, f"novo {number}"] for number in range(100_000)]
     assert ends[0] == "new"
-    assert killed >= 5, "most were killed in the middle"
+    assert killed >= 4, "most were killed in the middle"
     # What a killed one left behind does not hinder the next.
     works(restore(demo, new, demo_restore_force=True))
     assert set(content(engine, demo)) == {"demo.db"}
