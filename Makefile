@@ -14,7 +14,7 @@ COLOUR_TERMINALS_ONLY := import os, sys; sys.stdout and sys.stdout.isatty() or o
 TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
   "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
-# Scenarios with engines of their own, which run beside those on the user's; the longest first.
+# Scenarios with engines of their own, which can run beside those on the user's.
 APART := fleet crash readme report
 LINTERS := yamllint ansible-lint ruff mypy shellcheck check-jsonschema
 
@@ -32,7 +32,7 @@ demo: setup ## install what is missing; then build, write, read, and write build
 	  '  $(BIN)/ansible-playbook playbooks/backup.yml   a snapshot of the data, in backups/' \
 	  '  $(BIN)/ansible-playbook teardown.yml           removes it all, the data too'
 
-# Two rows of work that are as long as each other.
+# Two at a time, the longest first.
 test: setup ## install what is missing, then run every check
 	@$(MAKE) --no-print-directory --jobs=2 molecule-others $(APART:%=molecule-%) lint unit
 

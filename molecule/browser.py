@@ -13,8 +13,14 @@ PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
 
 @contextlib.contextmanager
 def start() -> Iterator[Browser]:
-    """Start the browser, and end it with the context."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)))
+    """Start the browser, and end it with the context.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        raise FileNotFoundError(f"none of {', '.join(PROGRAMS)}: `make browser` installs the first")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
         yield browser
