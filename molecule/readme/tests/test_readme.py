@@ -42,6 +42,9 @@ def test_what_the_readme_shows_works_by_copy_and_paste(clone: Path, private: Pri
     assert all(any(reason in line for line in lines) for reason in ELSEWHERE)
     path = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder != str(REPOSITORY / ".venv/bin")]
     own = environment() | {"DOCKER_HOST": private.address, "PATH": os.pathsep.join(path)}
+    # What a make tells those that it starts is not for a newcomer's.
+    for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        own.pop(variable, None)
     activate = ""
     said: list[tuple[str, str]] = []
     for line in lines:
