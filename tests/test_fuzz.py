@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from programs import rows
 
-settings.register_profile("programs", deadline=None, max_examples=50, database=None, print_blob=True)
+settings.register_profile("programs", deadline=None, max_examples=100, database=None, print_blob=True)
 settings.load_profile("programs")
 
 # What an argument can be: any bytes but NUL. What looks like an option or is nearly a number comes up often.

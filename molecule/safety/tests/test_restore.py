@@ -352,21 +352,21 @@ def test_killed_before_any_line_it_leaves_the_old_database_or_the_new(
 def test_killed_restore_leaves_the_old_database_or_the_new(
     engine: Engine, demo: Demo, folder: Path, tmp_path: Path
 ) -> None:
-    fill(engine, demo, '(f"novo {number}" for number in range(100_000))')
+    fill(engine, demo, '(f"novo {number}" for number in range(200_000))')
     works(demo.play("playbooks/backup.yml"))
     (new,) = backups(folder)
     ends: list[str] = []
     killed = 0
     took = 3.0
-    for attempt in range(8):
+    for attempt in range(10):
         fill(engine, demo, '["Davi", "Elisa"]')
         name = f"{demo.image}-killed"
         options = (f"--name={name}", f"--volume={demo.volume}:/data", carry(new, tmp_path))
-        words = ["replace", "/snapshot/snapshot.gz", "100000", "/data/demo.db", "true", ""]
+        words = ["replace", "/snapshot/snapshot.gz", "200000", "/data/demo.db", "true", ""]
         begin = time.monotonic()
         process = subprocess.Popen(script(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
         if attempt:
-            time.sleep(took * (0.1 + 0.11 * attempt))
+            time.sleep(took * (0.1 + 0.09 * attempt))
             engine.docker("kill", name)
         status = process.wait(timeout=60)
         killed += status == 137
@@ -380,9 +380,9 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
         )
         ends.append("old" if found == [[1, "Davi"], [2, "Elisa"]] else "new")
         if ends[-1] == "new":
-            assert found == [[number + 1, f"novo {number}"] for number in range(100_000)]
+            assert found == [[number + 1, f"novo {number}"] for number in range(200_000)]
     assert ends[0] == "new"
-    assert killed >= 4, "most were killed in the middle"
+    assert killed >= 5, "most were killed in the middle"
     # What a killed one left behind does not hinder the next.
     works(restore(demo, new, demo_restore_force=True))
     assert set(content(engine, demo)) == {"demo.db"}
