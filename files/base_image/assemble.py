@@ -5,7 +5,9 @@ version and hash in ``wheels.txt``: an Alpine root file system, a CPython built 
 SQLite library built for musl. What is written is a ``docker load`` archive without a tag: the
 same bytes, and so the same image id, on every run.
 
-Usage: assemble.py MACHINE OUTPUT        MACHINE is x86_64 or aarch64, as ``uname -m`` says it
+Usage: assemble.py MACHINE OUTPUT VERSION
+
+MACHINE is x86_64 or aarch64, as ``uname -m`` says it; VERSION is the label that the image carries.
 """
 
 from __future__ import annotations
@@ -228,7 +230,7 @@ def pack(tree: Tree, output: IO[bytes]) -> None:
             add(archive, path, tree[path])
 
 
-def image(machine: str, root: Tree, parts: str) -> Tree:
+def image(machine: str, root: Tree, parts: str, version: str) -> Tree:
     """Return what a ``docker load`` archive holds: one layer, its configuration, the manifest."""
     layer = io.BytesIO()
     pack(root, layer)
@@ -244,6 +246,7 @@ def image(machine: str, root: Tree, parts: str) -> Tree:
                 "org.opencontainers.image.title": "Alpine Linux with CPython 3.12, from wheels",
                 "org.opencontainers.image.description": "Not the official python:3.12-alpine: "
                 "assembled from wheels where no image registry answers",
+                "org.opencontainers.image.version": version,
                 "sqlite-demo.assembled-from": parts,
                 "sqlite-demo.managed-by": "ansible",
             },
@@ -261,8 +264,8 @@ def image(machine: str, root: Tree, parts: str) -> Tree:
     }
 
 
-def assemble(machine: str, output: Path) -> None:
-    """Write the base image for ``machine`` to ``output``, whole or not at all.
+def assemble(machine: str, output: Path, version: str) -> None:
+    """Write the base image for ``machine`` to ``output``, labelled with ``version``, whole or not at all.
 
     Raises:
         subprocess.CalledProcessError: the wheels cannot be had.
@@ -280,17 +283,17 @@ def assemble(machine: str, output: Path) -> None:
         pins = [line.split()[0] for line in WHEELS.read_text().splitlines() if "==" in line]
         partial = folder / "image.tar"
         with partial.open("wb") as file:
-            pack(image(machine, with_parents(root), " ".join(pins)), file)
+            pack(image(machine, with_parents(root), " ".join(pins), version), file)
         os.replace(partial, output)
 
 
 def main() -> int:
     """Run from the command line; return the exit status: 0, or 1 with one line of explanation."""
-    if len(sys.argv) != 3 or sys.argv[1] not in ARCHITECTURES:
-        print(f"usage: assemble.py {{{','.join(ARCHITECTURES)}}} OUTPUT", file=sys.stderr)
+    if len(sys.argv) != 4 or sys.argv[1] not in ARCHITECTURES:
+        print(f"usage: assemble.py {{{','.join(ARCHITECTURES)}}} OUTPUT VERSION", file=sys.stderr)
         return 2
     try:
-        assemble(sys.argv[1], Path(sys.argv[2]))
+        assemble(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
     except subprocess.CalledProcessError:
         print("The wheels of the base image could not be downloaded.", file=sys.stderr)
         return 1
