@@ -100,11 +100,11 @@ reliability: setup ## kill writers and engines, fill disks, damage files, ROUNDS
 	ROUNDS=$(ROUNDS) COLUMNS=500 $(BIN)/molecule test -s crash
 
 bench: setup ## measure site.yml on 1 to 32 hosts; then all beside plain Docker and Compose, into docs/benchmarks.md
-	$(BIN)/python molecule/growth.py
-	$(BIN)/python molecule/bench.py
+	cd molecule && ../$(BIN)/python -m benchmarks.scaling
+	cd molecule && ../$(BIN)/python -m benchmarks.bench
 
 picture: demo browser ## write docs/report.*.png, the pictures of the report
-	$(BIN)/python molecule/picture.py
+	cd molecule && ../$(BIN)/python -m benchmarks.screenshots
 
 lock: ## write requirements.txt anew from requirements.in
 	$(PYTHON) -m venv build/uv

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from outside import Engine, wait_for
-from private_engine import PrivateEngine
+from shared.engine import Engine
+from shared.private_engine import PrivateEngine
+from shared.system import wait_for
 from testinfra.host import Host
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, error, local_inventory, recap, recaps, table, wait_for
-from private_engine import PrivateEngine
-from registry import serve
+from shared.demo import REPOSITORY, Demo, error, local_inventory, recap, recaps, table, works
+from shared.engine import Engine
+from shared.private_engine import PrivateEngine
+from shared.registry import run_registry
+from shared.system import wait_for
 from testinfra.host import Host
-from volumes import works
 
 demo = Demo("changes")
 
@@ -59,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def registry(folder: Path) -> Iterator[str]:
     """The address of a real registry that lives as long as the tests."""
-    with serve(folder) as address:
+    with run_registry(folder) as address:
         yield address
 
 

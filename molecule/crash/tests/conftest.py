@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kills import Figures
-from outside import Demo, Engine, wait_for
-from private_engine import PrivateEngine
+from shared.demo import Demo, works
+from shared.engine import Engine
+from shared.killed_writers import Figures
+from shared.private_engine import PrivateEngine
+from shared.system import wait_for
 from testinfra.host import Host
-from volumes import works
 
 FIGURES = pytest.StashKey[Figures]()
 

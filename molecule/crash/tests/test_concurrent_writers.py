@@ -7,9 +7,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from kills import COUNT, Figures, container, run
-from outside import Demo, Engine
-from volumes import fill
+from shared.demo import Demo
+from shared.engine import Engine
+from shared.killed_writers import COUNT_ROWS, Figures, container, run
+from shared.volumes import fill
 
 WRITES = 25
 # The writer itself, one after the other, each with two records of its own.
@@ -31,7 +32,7 @@ def test_every_record_of_every_writer_is_there(engine: Engine, demo: Demo, figur
         assert (process.returncode, errors) == (0, "")
         assert output == '{"inseridos": 2, "existentes": 0}\n' * WRITES
     expected = {"": 3, **{f"{number}": 2 * WRITES for number in range(writers)}}
-    assert json.loads(engine.python(demo.image, demo.volume, COUNT)) == [True, expected]
+    assert json.loads(engine.python(demo.image, demo.volume, COUNT_ROWS)) == [True, expected]
     figures.append(
         (
             f"{writers} writers at once, each with its own records",

@@ -7,9 +7,10 @@ import subprocess
 from collections import Counter
 from typing import Any
 
-from kills import Figures, container
-from outside import Demo, Engine
-from volumes import change
+from shared.demo import Demo
+from shared.engine import Engine
+from shared.killed_writers import Figures, container
+from shared.volumes import change
 
 # A database with pages of every kind and some that are free; and copies of it, each damaged in one way.
 MUTATE = """

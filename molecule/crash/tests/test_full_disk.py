@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kills import Figures, container
-from outside import Demo, Engine, error, wait_for
-from private_engine import PrivateEngine
-from volumes import FILL, LOOK, THREE, works
+from shared.demo import Demo, error, works
+from shared.engine import Engine
+from shared.killed_writers import Figures, container
+from shared.private_engine import PrivateEngine
+from shared.system import wait_for
+from shared.volumes import DEFAULT_ROWS, FILL, HASH_FILES
 
 SIZES = ("48k", "64k", "128k", "256k", "512k", "1m", "2m", "3m")
 
@@ -45,19 +47,19 @@ def table(folder: Path) -> Path:
 def test_volume_that_fills_keeps_what_was_committed(engine: Engine, demo: Demo, table: Path, figures: Figures) -> None:
     for size in SIZES:
         with volume(engine, demo, size) as name:
-            before = engine.python(demo.image, name, LOOK)
+            before = engine.python(demo.image, name, HASH_FILES)
             mounts = [f"--volume={name}:/data", f"--volume={table}:/clientes.csv:ro"]
             command = [*container(demo, *mounts), "writer"]
             result = subprocess.run([*command, "--csv=/clientes.csv"], check=False, capture_output=True, text=True)
             assert (result.returncode, result.stdout) == (7, ""), size
             assert result.stderr.startswith("ERRO [SEM_ESPACO]: /data/demo.db")
             assert result.stderr.count("\n") == 1
-            assert engine.rows(demo.image, name) == THREE
-            assert engine.python(demo.image, name, LOOK) == before, "not one byte more or less"
+            assert engine.rows(demo.image, name) == DEFAULT_ROWS
+            assert engine.python(demo.image, name, HASH_FILES) == before, "not one byte more or less"
             first = [*command, "--database=/data/first.db", "--csv=/clientes.csv"]
             assert subprocess.run(first, check=False, capture_output=True).returncode == 7
             assert subprocess.run([*command, "Davi"], check=False, capture_output=True).returncode == 0
-            assert engine.rows(demo.image, name) == [*THREE, [4, "Davi"]]
+            assert engine.rows(demo.image, name) == [*DEFAULT_ROWS, [4, "Davi"]]
     figures.append(
         (
             "volume fills during a bulk write",
@@ -71,7 +73,7 @@ def test_play_says_so_in_one_line(engine: Engine, demo: Demo, table: Path) -> No
     with volume(engine, demo, "256k") as name:
         result = demo.play("site.yml", demo_volume=name, demo_adopt_volume=True, demo_clients_file=str(table))
         assert "ERRO [SEM_ESPACO]: /data/demo.db" in error(result)
-        assert engine.rows(demo.image, name) == THREE
+        assert engine.rows(demo.image, name) == DEFAULT_ROWS
 
 
 def test_engine_without_space_for_the_image(engine: Engine, demo: Demo, folder: Path) -> None:

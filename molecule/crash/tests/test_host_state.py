@@ -7,9 +7,11 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, environment, error, wait_for
-from private_engine import PrivateEngine
-from volumes import THREE, fill, works
+from shared.demo import REPOSITORY, Demo, environment, error, works
+from shared.engine import Engine
+from shared.private_engine import PrivateEngine
+from shared.system import wait_for
+from shared.volumes import DEFAULT_ROWS, fill
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def broken(private: PrivateEngine, engine: Engine, three: Demo) -> Iterator[Priv
     wait_for(lambda: engine.docker("version").rc == 0)
     assert engine.state() == before
     works(three.play("site.yml"))
-    assert engine.rows(three.image, three.volume) == THREE
+    assert engine.rows(three.image, three.volume) == DEFAULT_ROWS
 
 
 @pytest.mark.parametrize("playbook", ["site.yml", "teardown.yml", "playbooks/backup.yml"])
@@ -61,7 +63,7 @@ def test_image_that_is_deleted_between_build_and_run(engine: Engine, three: Demo
     assert f"{three.image}:latest" in line
     assert engine.inspect("container", three.writer) == {}
     works(three.play("site.yml"))
-    assert engine.rows(three.image, three.volume) == THREE
+    assert engine.rows(three.image, three.volume) == DEFAULT_ROWS
 
 
 def test_volume_that_is_deleted_between_write_and_read(engine: Engine, three: Demo) -> None:
@@ -74,4 +76,4 @@ def test_volume_that_is_deleted_between_write_and_read(engine: Engine, three: De
     assert f"There is no volume {three.volume} to read" in line
     assert engine.inspect("volume", three.volume) == {}, "no empty one was made in its place"
     works(three.play("site.yml"))
-    assert engine.rows(three.image, three.volume) == THREE
+    assert engine.rows(three.image, three.volume) == DEFAULT_ROWS

@@ -8,10 +8,12 @@ import time
 from collections import Counter
 from functools import partial
 
-from kills import COUNT, Figures, Tally, interrupt
-from outside import Demo, Engine, recap, wait_for
-from private_engine import PrivateEngine
-from volumes import fill, works
+from shared.demo import Demo, recap, works
+from shared.engine import Engine
+from shared.killed_writers import COUNT_ROWS, Figures, Tally, kill_writer
+from shared.private_engine import PrivateEngine
+from shared.system import wait_for
+from shared.volumes import fill
 
 
 def restart(private: PrivateEngine, engine: Engine) -> None:
@@ -38,10 +40,10 @@ def test_volume_and_rows_outlive_the_engine(
             assert "Traceback" not in output
             plays.append(play.returncode)
         else:
-            lines = interrupt(demo, name, moments.uniform(0, 0.5), partial(private.tell, crash))
+            lines = kill_writer(demo, name, moments.uniform(0, 0.5), partial(private.tell, crash))
         restart(private, engine)
         works(demo.play("site.yml"))
-        intact, found = json.loads(engine.python(demo.image, demo.volume, COUNT))
+        intact, found = json.loads(engine.python(demo.image, demo.volume, COUNT_ROWS))
         if lines is not None:
             tally.judge(name, lines, intact, Counter(found))
         assert intact

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kills import Figures, kill_writers
-from outside import Demo, Engine
+from shared.demo import Demo
+from shared.engine import Engine
+from shared.killed_writers import Figures, kill_writers
 
 
 def test_what_was_acknowledged_is_there_and_the_rest_wholly_or_not_at_all(

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kills import kill_writers
-from outside import REPOSITORY, Demo, Engine, error
-from volumes import works
+from shared.demo import REPOSITORY, Demo, error, works
+from shared.engine import Engine
+from shared.killed_writers import kill_writers
 
 
 @contextmanager

@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, wait_for
+from shared.demo import REPOSITORY, Demo
+from shared.engine import Engine
+from shared.system import wait_for
 
 # A test that has a container running with a volume, and is then interrupted.
 TEST = """
 import signal, subprocess, sys, time
 from pathlib import Path
-from private_engine import PrivateEngine
+from shared.private_engine import PrivateEngine
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 private = PrivateEngine()
 private.tell("start")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from outside import Demo
+from shared.demo import Demo
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from outside import LABELS, Demo, Engine
+from shared.demo import LABELS, Demo
+from shared.engine import Engine
 
 
 def run(engine: Engine, image: str, *command: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from outside import LABELS, Demo, Engine
-from volumes import THREE
+from shared.demo import LABELS, Demo
+from shared.engine import Engine
+from shared.volumes import DEFAULT_ROWS
 
 HEADER = "print(open('/data/demo.db', 'rb').read(16))"
 
@@ -23,7 +24,7 @@ def test_database_is_an_sqlite_file_in_the_volume(engine: Engine, rebuilt: Demo)
 
 
 def test_independent_container_reads_the_rows(engine: Engine, rebuilt: Demo) -> None:
-    assert engine.rows(rebuilt.image, rebuilt.volume) == THREE
+    assert engine.rows(rebuilt.image, rebuilt.volume) == DEFAULT_ROWS
 
 
 def test_reader_prints_the_rows_of_the_containers_before_it(rebuilt: Demo) -> None:
@@ -37,7 +38,7 @@ def test_rows_are_gone_with_the_volume(engine: Engine, rebuilt: Demo) -> None:
     other = Demo("other", {"demo_base_image": engine.base(rebuilt.image)})
     try:
         assert other.play("site.yml").returncode == 0
-        assert engine.rows(other.image, other.volume) == THREE
+        assert engine.rows(other.image, other.volume) == DEFAULT_ROWS
         engine.output("volume", "rm", other.volume)
         assert other.play("site.yml", "--tags=write", demo_clients=["Davi"]).returncode == 0
         assert engine.rows(other.image, other.volume) == [[1, "Davi"]]
@@ -46,4 +47,4 @@ def test_rows_are_gone_with_the_volume(engine: Engine, rebuilt: Demo) -> None:
     with pytest.raises(AssertionError, match="No such image"):
         engine.output("image", "inspect", other.image)
     assert engine.inspect("volume", other.volume) == {}
-    assert engine.rows(rebuilt.image, rebuilt.volume) == THREE, "the demo beside it kept its own"
+    assert engine.rows(rebuilt.image, rebuilt.volume) == DEFAULT_ROWS, "the demo beside it kept its own"

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machines import Fleet
-from outside import Demo, Engine, wait_for
+from shared.demo import Demo, works
+from shared.engine import Engine
+from shared.machines import Fleet
+from shared.system import wait_for
 from testinfra.host import Host
-from volumes import works
 
 
 def processes(folder: Path) -> list[str]:

@@ -9,13 +9,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from machines import LAST, SECOND, DockerHost, Fleet, furnish, make_key
-from outside import Demo, Engine, environment, errors, recaps, table, wait_for
-from volumes import THREE, works
+from shared.demo import Demo, environment, errors, recaps, table, works
+from shared.engine import Engine
+from shared.machines import FIRST, SECOND, DockerHost, Fleet, make_key, prepare_overlay
+from shared.system import wait_for
+from shared.volumes import DEFAULT_ROWS
 
 NAMES = ["alfa", "beta", "gama", "gama-2"]
 STRICT = "-o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="
-ROWS = {name: [[1, "Davi"], [2, "Elisa"]] if name == "beta" else THREE for name in NAMES}
+ROWS = {name: [[1, "Davi"], [2, "Elisa"]] if name == "beta" else DEFAULT_ROWS for name in NAMES}
 
 
 def with_demo(demo: Demo, inventory: Path) -> Demo:
@@ -69,7 +71,7 @@ def test_a_host_that_is_down_stops_nobody_else(demo: Demo, fleet: Fleet, engines
     assert table(result)["beta"] == ["-", "-", "-", "unreachable"]
     for name in others:
         assert table(result)[name][1::2] == ["4", "ok, 1 written"]
-        assert engines[name].rows(demo.image, demo.volume) == [*THREE, [4, "Zeca"]]
+        assert engines[name].rows(demo.image, demo.volume) == [*DEFAULT_ROWS, [4, "Zeca"]]
     fleet.machines["beta"].boot()
     wait_for(lambda: engines["beta"].docker("version").rc == 0)
     assert table(demo.play("site.yml"))["beta"][1::2] == ["2", "ok, 0 written"]
@@ -127,7 +129,7 @@ def test_a_host_that_cannot_be_trusted_is_refused(
 
 
 def test_the_python_of_a_host_lacks_requests(demo: Demo, fleet: Fleet, tmp_path: Path) -> None:
-    furnish(tmp_path / "bare", (fleet.folder / "key.pub").read_text())
+    prepare_overlay(tmp_path / "bare", (fleet.folder / "key.pub").read_text())
     bare = DockerHost(tmp_path / "bare")
     try:
         inventory = fleet.with_hosts("bare", nua=bare)
@@ -182,11 +184,11 @@ def test_snapshots_of_each_host_and_back(demo: Demo, fleet: Fleet, engines: dict
     assert {name: manifest["rows"] for name, manifest in manifests.items()} == {
         name: len(engines[name].rows(demo.image, demo.volume)) for name in NAMES
     }
-    before = states({name: engines[name] for name in NAMES if name != LAST})
-    works(there.play("teardown.yml", f"--limit={LAST}"))
-    assert engines[LAST].state() == {"containers": [], "images": [], "volumes": []}
-    assert states({name: engines[name] for name in NAMES if name != LAST}) == before, "the others are as they were"
-    works(there.play("playbooks/restore.yml", f"--limit={LAST}", demo_backup_file=str(snapshots[LAST])))
-    assert len(engines[LAST].rows(demo.image, demo.volume)) == manifests[LAST]["rows"]
+    before = states({name: engines[name] for name in NAMES if name != FIRST})
+    works(there.play("teardown.yml", f"--limit={FIRST}"))
+    assert engines[FIRST].state() == {"containers": [], "images": [], "volumes": []}
+    assert states({name: engines[name] for name in NAMES if name != FIRST}) == before, "the others are as they were"
+    works(there.play("playbooks/restore.yml", f"--limit={FIRST}", demo_backup_file=str(snapshots[FIRST])))
+    assert len(engines[FIRST].rows(demo.image, demo.volume)) == manifests[FIRST]["rows"]
     assert fleet.leftovers() == set()
     shutil.rmtree(tmp_path)

@@ -13,9 +13,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from machines import LAST, SECOND, Fleet
-from outside import LABELS, Demo, Engine, error, recaps, wait_for
-from volumes import change, content, fill, works
+from shared.demo import LABELS, Demo, error, recaps, works
+from shared.engine import Engine
+from shared.machines import FIRST, SECOND, Fleet
+from shared.system import wait_for
+from shared.volumes import change, file_hashes, fill
 
 MIGRATE = "playbooks/migrate.yml"
 NAMES = [f"Cliente {number}" for number in range(5000)]
@@ -71,19 +73,19 @@ def volumes(engine: Engine) -> list[str]:
 
 def test_there_again_and_back(moving: Demo, fleet: Fleet, engines: dict[str, Engine]) -> None:
     alfa, beta = engines["alfa"], engines["beta"]
-    before = content(alfa, moving)
+    before = file_hashes(alfa, moving)
     others = [engines[name].state() for name in ("gama", SECOND)]
     for changed in (True, False):
         result = moving.play(MIGRATE, **route("alfa", "beta"))
         assert "5000 on both sides" in works(result)
         assert (recaps(result)["beta"]["changed"] > 0) == changed
         assert names(alfa, moving) == names(beta, moving) == NAMES
-        assert content(alfa, moving) == before, "the source is byte for byte what it was"
+        assert file_hashes(alfa, moving) == before, "the source is byte for byte what it was"
     assert [engines[name].state() for name in ("gama", SECOND)] == others
     change(beta, moving, INSERT)
     result = moving.play(MIGRATE, **route("beta", "alfa"))
     assert "holds 5000 records and was left as it is" in error(result)
-    assert content(alfa, moving) == before
+    assert file_hashes(alfa, moving) == before
     assert fleet.leftovers() == set()
     works(moving.play(MIGRATE, **route("beta", "alfa"), demo_restore_force=True))
     assert names(alfa, moving) == names(beta, moving) == [*NAMES, "Zeca"]
@@ -93,16 +95,16 @@ def test_there_again_and_back(moving: Demo, fleet: Fleet, engines: dict[str, Eng
 def test_between_engines_of_one_host_to_one_without_image_and_the_source_is_removed(
     moving: Demo, engines: dict[str, Engine]
 ) -> None:
-    source, target = engines[LAST], engines[SECOND]
+    source, target = engines[FIRST], engines[SECOND]
     populate(source, moving)
     target.output("image", "rm", *target.output("images", "--format={{.Repository}}:{{.Tag}}").split())
     before = source.state()
-    output = works(moving.play(MIGRATE, **route(LAST, SECOND), demo_migrate_remove_source=True))
+    output = works(moving.play(MIGRATE, **route(FIRST, SECOND), demo_migrate_remove_source=True))
     assert "its volume is removed" in output
     assert source.state() == before | {"volumes": [name for name in before["volumes"] if name != moving.volume]}
     assert names(target, moving) == NAMES
     assert names(engines["alfa"], moving) == NAMES
-    assert "There is no volume" in error(moving.play(MIGRATE, **route(LAST, SECOND)))
+    assert "There is no volume" in error(moving.play(MIGRATE, **route(FIRST, SECOND)))
 
 
 def test_check_mode_changes_nothing(moving: Demo, engines: dict[str, Engine]) -> None:
@@ -161,7 +163,7 @@ def test_somebody_elses_volume_at_the_target_stays(moving: Demo, engines: dict[s
     change(beta, moving, "open('/tmp/x', 'w')")
     result = moving.play(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True)
     assert "this project did not create it" in error(result)
-    assert content(beta, moving) == {}
+    assert file_hashes(beta, moving) == {}
     assert names(engines["alfa"], moving) == NAMES
 
 
@@ -185,7 +187,7 @@ def test_a_migration_that_is_killed_can_be_run_again(
     moving: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path, moment: str
 ) -> None:
     alfa, beta = engines["alfa"], engines["beta"]
-    before = content(alfa, moving)
+    before = file_hashes(alfa, moving)
     reached = {
         "transfer": lambda: list((tmp_path / "backups/alfa").glob("*.gz")),
         "restore": lambda: (
@@ -201,7 +203,7 @@ def test_a_migration_that_is_killed_can_be_run_again(
     for folder in fleet.leftovers():
         shutil.rmtree(folder)
     assert play.returncode == -signal.SIGKILL
-    assert content(alfa, moving) == before, "the source is whole"
+    assert file_hashes(alfa, moving) == before, "the source is whole"
     works(moving.play(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True))
     assert names(beta, moving) == NAMES
     assert moving.volume not in volumes(alfa)

@@ -7,7 +7,9 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from outside import Demo, Engine, error, recap, wait_for
+from shared.demo import Demo, error, recap
+from shared.engine import Engine
+from shared.system import wait_for
 from testinfra.host import Host
 
 demo = Demo("foreign")

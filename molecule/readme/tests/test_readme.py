@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, environment
-from private_engine import PrivateEngine
+from shared.demo import REPOSITORY, environment
+from shared.private_engine import PrivateEngine
 
 # What is not typed here, and why.
 ELSEWHERE = {

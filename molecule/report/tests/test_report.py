@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from browser import start
-from outside import REPOSITORY, Demo, Engine, environment, error, local_inventory
 from playwright.sync_api import Browser, Page, expect
-from private_engine import PrivateEngine
+from shared.browser import launch_browser
+from shared.demo import REPOSITORY, Demo, environment, error, local_inventory, works
+from shared.engine import Engine
+from shared.private_engine import PrivateEngine
 from testinfra.host import Host
-from volumes import works
 
 # What must be seen as it is, and must not act.
 HOSTILE = ["<script>alert(1)</script>", '<img src="http://127.0.0.1:9/x">', "\u202eabc", "José & Cia."]
@@ -66,7 +66,7 @@ def report(engine: Engine, private: PrivateEngine, tmp_path_factory: pytest.Temp
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's own browser."""
-    with start() as browser:
+    with launch_browser() as browser:
         yield browser
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from outside import Demo, Engine
-from volumes import fill
+from shared.demo import Demo
+from shared.engine import Engine
+from shared.volumes import fill
 
 
 @pytest.fixture

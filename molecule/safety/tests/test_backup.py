@@ -9,8 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from outside import Demo, Engine, error, temporaries, wait_for
-from volumes import DAMAGED, KILLED, THREE, backups, change, content, fill, manifest, repeatedly, rows, script, works
+from shared.demo import Demo, error, temporaries, works
+from shared.engine import Engine
+from shared.programs import repeat, role_program
+from shared.snapshots import manifest, snapshot_rows, snapshots_in
+from shared.system import wait_for
+from shared.volumes import DAMAGE_PAGE, DEFAULT_ROWS, LEAVE_HOT_JOURNAL, change, file_hashes, fill
 
 # Each transaction changes all of a hundred records, and reaches the file long before it is committed: a copy of the
 # file would show records of two transactions. Without any pause a reader would wait for seconds.
@@ -43,10 +47,10 @@ def output_lines(command: list[str]) -> list[str]:
 
 
 def test_snapshot_is_the_database_and_its_manifest_says_so(engine: Engine, demo: Demo, folder: Path) -> None:
-    before, state, temporary = content(engine, demo), engine.state(), temporaries()
+    before, state, temporary = file_hashes(engine, demo), engine.state(), temporaries()
     works(demo.play("playbooks/backup.yml"))
-    (snapshot,) = backups(folder)
-    assert rows(snapshot) == THREE
+    (snapshot,) = snapshots_in(folder)
+    assert snapshot_rows(snapshot) == DEFAULT_ROWS
     words = manifest(snapshot)
     age = datetime.now(UTC) - datetime.strptime(words.pop("created"), "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
     assert 0 <= age.total_seconds() < 60
@@ -65,7 +69,7 @@ def test_snapshot_is_the_database_and_its_manifest_says_so(engine: Engine, demo:
     }
     assert sorted(path.suffix for path in snapshot.parent.iterdir()) == [".gz", ".json"]
     assert snapshot.parent.stat().st_mode & 0o777 == 0o700
-    assert content(engine, demo) == before
+    assert file_hashes(engine, demo) == before
     assert engine.state() == state
     assert temporaries() == temporary
 
@@ -82,17 +86,17 @@ def test_50_snapshots_while_a_writer_commits(engine: Engine, demo: Demo, tmp_pat
     start = ["run", "--detach", "--init", f"--name={name}", "--user=10001", f"--volume={mount}"]
     engine.output(*start, engine.base(demo.image), "python3", "-c", COMMITTING)
     folder, restored = f"--volume={tmp_path}:/snapshot", f"{demo.volume}_restored"
-    take = script(demo, "backup", "/data/demo.db", "/snapshot/NUMBER", options=(f"--volume={mount}:ro", folder))
+    take = role_program(demo, "backup", "/data/demo.db", "/snapshot/NUMBER", options=(f"--volume={mount}:ro", folder))
     words = ["replace", "/snapshot/NUMBER/snapshot.gz", "100", "/data/NUMBER.db", "true", ""]
-    put = script(demo, "restore", *words, options=(f"--volume={restored}:/data", folder))
+    put = role_program(demo, "restore", *words, options=(f"--volume={restored}:/data", folder))
     tmp_path.chmod(0o755)
     for number in range(1, 51):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number)).chmod(0o777)
     try:
-        taken = output_lines(repeatedly(take, 50))
+        taken = output_lines(repeat(take, 50))
         assert engine.inspect("container", name)["State"]["Running"], engine.docker("logs", name).stderr
-        replaced = output_lines(repeatedly(put, 50))
+        replaced = output_lines(repeat(put, 50))
         found = json.loads(engine.python(demo.image, restored, READ_EACH))
     finally:
         engine.output("rm", "--force", name)
@@ -101,7 +105,7 @@ def test_50_snapshots_while_a_writer_commits(engine: Engine, demo: Demo, tmp_pat
     assert all(json.loads(line)["replaced"] for line in replaced)
     batches = [int(each[0][1].split()[0]) for each in found]
     assert found == [[[number, f"{batch} {number:0500}"] for number in range(1, 101)] for batch in batches]
-    assert found == [rows(tmp_path / f"{number}/snapshot.gz") for number in range(1, 51)]
+    assert found == [snapshot_rows(tmp_path / f"{number}/snapshot.gz") for number in range(1, 51)]
     assert batches == sorted(batches)
     assert len(set(batches)) > 40, "the writer was at work all the time"
 
@@ -112,18 +116,20 @@ def test_snapshot_during_a_bulk_write_is_the_state_before_or_after(
     table = tmp_path / "clientes.csv"
     table.write_text("nome\n" + "".join(f"Cliente {number}\n" for number in range(1_000_000)))
     bulk = demo.start("site.yml", "--tags=write", demo_clients_file=str(table))
-    wait_for(lambda: "demo.db-journal" in content(engine, demo))
+    wait_for(lambda: "demo.db-journal" in file_hashes(engine, demo))
     works(demo.play("playbooks/backup.yml"))
     output, _ = bulk.communicate(timeout=300)
     assert bulk.returncode == 0, output
-    (snapshot,) = backups(folder)
-    found = rows(snapshot)
-    assert found[:3] == THREE
+    (snapshot,) = snapshots_in(folder)
+    found = snapshot_rows(snapshot)
+    assert found[:3] == DEFAULT_ROWS
     assert len(found) in (3, 1_000_003)
     assert manifest(snapshot)["rows"] == len(found)
 
 
-@pytest.mark.parametrize(("harm", "words"), [(DAMAGED, "ERRO [CORROMPIDO]"), (KILLED, "ERRO [RECUPERAR]")])
+@pytest.mark.parametrize(
+    ("harm", "words"), [(DAMAGE_PAGE, "ERRO [CORROMPIDO]"), (LEAVE_HOT_JOURNAL, "ERRO [RECUPERAR]")]
+)
 def test_what_cannot_be_copied_is_one_line_and_prunes_nothing(
     engine: Engine, demo: Demo, folder: Path, harm: str, words: str
 ) -> None:
@@ -131,10 +137,10 @@ def test_what_cannot_be_copied_is_one_line_and_prunes_nothing(
     older = folder / f"localhost/{demo.volume}@demo.db@20200101T000000.000000Z.gz"
     older.touch()
     change(engine, demo, harm)
-    before = content(engine, demo)
+    before = file_hashes(engine, demo)
     assert f"{words}: /data/demo.db" in error(demo.play("playbooks/backup.yml", demo_backup_keep=1))
     assert list(older.parent.iterdir()) == [older]
-    assert content(engine, demo) == before
+    assert file_hashes(engine, demo) == before
 
 
 def test_no_volume_is_one_line(demo: Demo, folder: Path) -> None:
@@ -152,7 +158,7 @@ def test_oldest_go_beyond_those_to_keep_and_nothing_else(demo: Demo, folder: Pat
         (folder / "localhost" / name).touch()
     works(demo.play("playbooks/backup.yml", "-e", "demo_backup_keep=2"))
     left = {path.name for path in (folder / "localhost").iterdir()}
-    (new,) = (path for path in backups(folder) if path.name.startswith(series + "202") and path.stat().st_size)
+    (new,) = (path for path in snapshots_in(folder) if path.name.startswith(series + "202") and path.stat().st_size)
     assert left == {*others, ours[2] + ".gz", ours[2] + ".json", new.name, new.with_suffix(".json").name}
     works(demo.play("playbooks/backup.yml", demo_backup_keep=0))
     assert left < {path.name for path in (folder / "localhost").iterdir()}

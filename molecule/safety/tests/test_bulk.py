@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, environment, error, temporaries
-from volumes import backups, content, fill, works
+from shared.demo import REPOSITORY, Demo, environment, error, temporaries, works
+from shared.engine import Engine
+from shared.snapshots import snapshots_in
+from shared.volumes import file_hashes, fill
 
 MILLION = 1_000_000
 SUMMARY = """
@@ -62,7 +64,7 @@ def test_million_records_outlive_it_all(engine: Engine, demo: Demo, folder: Path
     works(demo.play("teardown.yml", demo_backup_before_teardown=True))
     assert engine.inspect("volume", demo.volume) == {}
     assert engine.inspect("image", demo.image) == {}
-    (snapshot,) = backups(folder)
+    (snapshot,) = snapshots_in(folder)
     works(demo.play("playbooks/restore.yml", demo_backup_file=str(snapshot)))
     assert summary(engine, demo) == expected
     assert "de um total de 1000000.\n" in works(demo.play("site.yml", "--tags=read"))
@@ -94,9 +96,9 @@ def test_malformed_line_is_named_and_nothing_of_the_file_is_kept(
     write(table, 50_000)
     with table.open("a", encoding="utf-8") as file:
         file.write(f"{line}\nRecife,Último\n")
-    before = content(engine, demo)
+    before = file_hashes(engine, demo)
     assert "ERRO [USO]: linha 50002: " in error(demo.play("site.yml", "--tags=write", demo_clients_file=str(table)))
-    assert content(engine, demo) == before
+    assert file_hashes(engine, demo) == before
 
 
 def test_known_records_are_counted(demo: Demo, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, environment
-from packages import unpack
-from volumes import THREE, content, works
+from shared.demo import REPOSITORY, Demo, environment, works
+from shared.engine import Engine
+from shared.packages import unpack
+from shared.volumes import DEFAULT_ROWS, file_hashes
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def test_each_reads_what_the_other_wrote(engine: Engine, demo: Demo, compose: Ca
     assert compose("run", "--rm", "-T", "reader").splitlines() == lines
     assert "Clientes inseridos: 1" in compose("run", "--rm", "-T", "writer", "Davi")
     assert "        3: Carla\n        4: Davi\n" in works(demo.play("site.yml", "--tags=read"))
-    files = content(engine, demo)
+    files = file_hashes(engine, demo)
     assert "Clientes inseridos: 0" in compose("run", "--rm", "-T", "writer"), "the names of the original guide"
     compose("down", "--volumes")
-    assert engine.rows(demo.image, demo.volume) == [*THREE, [4, "Davi"]]
-    assert content(engine, demo) == files
+    assert engine.rows(demo.image, demo.volume) == [*DEFAULT_ROWS, [4, "Davi"]]
+    assert file_hashes(engine, demo) == files
     assert engine.state() == before

@@ -12,24 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from outside import Demo, Engine, error, recap
+from shared.demo import Demo, error, recap, works
+from shared.engine import Engine
+from shared.programs import KEEP_BYTECODE, mount_snapshot, role_program
+from shared.snapshots import snapshot_rows, snapshots_in, write_manifest
+from shared.volumes import DAMAGE_PAGE, DEFAULT_ROWS, FILL, LEAVE_HOT_JOURNAL, change, file_hashes, fill
 from testinfra.host import Host
-from volumes import (
-    COMPILED,
-    DAMAGED,
-    FILL,
-    KILLED,
-    THREE,
-    backups,
-    carry,
-    change,
-    content,
-    fill,
-    rows,
-    script,
-    sign,
-    works,
-)
 
 STALE = """
 import os
@@ -53,7 +41,7 @@ def three(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Path:
 def saved(three: Path, folder: Path) -> Path:
     """A snapshot of the three records, in the folder of the test."""
     shutil.copytree(three, folder)
-    (snapshot,) = backups(folder)
+    (snapshot,) = snapshots_in(folder)
     return snapshot
 
 
@@ -63,47 +51,47 @@ def restore(demo: Demo, snapshot: Path, **settings: bool | int | str) -> subproc
 
 
 def test_what_is_there_already_is_no_change(engine: Engine, demo: Demo, saved: Path, folder: Path) -> None:
-    before = content(engine, demo)
+    before = file_hashes(engine, demo)
     for force in (False, True):
         result = restore(demo, saved, demo_restore_force=force)
         assert recap(result)["changed"] == 0, works(result)
-    assert content(engine, demo) == before
-    assert backups(folder) == [saved]
+    assert file_hashes(engine, demo) == before
+    assert snapshots_in(folder) == [saved]
 
 
 def test_records_are_replaced_only_when_forced_and_saved_before(
     engine: Engine, demo: Demo, saved: Path, folder: Path
 ) -> None:
     fill(engine, demo, '["Davi", "Elisa"]')
-    before, state = content(engine, demo), engine.state()
+    before, state = file_hashes(engine, demo), engine.state()
     assert "holds 2 records" in error(restore(demo, saved))
-    assert (content(engine, demo), engine.state()) == (before, state)
+    assert (file_hashes(engine, demo), engine.state()) == (before, state)
     # More snapshots than are kept: the one to restore is the oldest and must live.
     works(restore(demo, saved, demo_restore_force=True, demo_backup_keep=1))
-    assert engine.rows(demo.image, demo.volume) == THREE
-    (oldest, newest) = backups(folder)
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
+    (oldest, newest) = snapshots_in(folder)
     assert oldest == saved
-    assert rows(newest) == [[1, "Davi"], [2, "Elisa"]]
-    assert set(content(engine, demo)) == {"demo.db"}
+    assert snapshot_rows(newest) == [[1, "Davi"], [2, "Elisa"]]
+    assert set(file_hashes(engine, demo)) == {"demo.db"}
     assert engine.state() == state
     assert recap(restore(demo, saved))["changed"] == 0
 
 
 def test_check_mode_changes_nothing(engine: Engine, demo: Demo, saved: Path, folder: Path) -> None:
     fill(engine, demo, '["Davi"]')
-    before = content(engine, demo)
+    before = file_hashes(engine, demo)
     works(demo.play("playbooks/restore.yml", "--check", "--diff", demo_backup_file=str(saved), demo_restore_force=True))
-    assert content(engine, demo) == before
-    assert backups(folder) == [saved]
+    assert file_hashes(engine, demo) == before
+    assert snapshots_in(folder) == [saved]
 
 
 def test_journals_of_a_database_that_is_gone_are_not_taken_for_its_own(engine: Engine, demo: Demo, saved: Path) -> None:
-    change(engine, demo, KILLED)
+    change(engine, demo, LEAVE_HOT_JOURNAL)
     code = 'JOURNAL = open("/data/demo.db-journal", "rb").read()' + STALE
     change(engine, demo, code)
     works(restore(demo, saved))
-    assert engine.rows(demo.image, demo.volume) == THREE
-    assert set(content(engine, demo)) == {"demo.db", "other.db"}
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
+    assert set(file_hashes(engine, demo)) == {"demo.db", "other.db"}
 
 
 def flip(snapshot: Path) -> None:
@@ -121,7 +109,7 @@ def cut(snapshot: Path) -> None:
 def cut_and_sign(snapshot: Path) -> None:
     """Lose the second half, with a manifest that agrees."""
     cut(snapshot)
-    sign(snapshot, 3)
+    write_manifest(snapshot, 3)
 
 
 def flip_and_sign(snapshot: Path) -> None:
@@ -129,12 +117,12 @@ def flip_and_sign(snapshot: Path) -> None:
     data = bytearray(gzip.decompress(snapshot.read_bytes()))
     data[4096:4196] = b"\xff" * 100
     snapshot.write_bytes(gzip.compress(data))
-    sign(snapshot, 3)
+    write_manifest(snapshot, 3)
 
 
 def miscount(snapshot: Path) -> None:
     """Say that there are more rows than there are."""
-    sign(snapshot, 4)
+    write_manifest(snapshot, 4)
 
 
 def of_another_program(snapshot: Path) -> None:
@@ -144,7 +132,7 @@ def of_another_program(snapshot: Path) -> None:
         connection.execute("CREATE TABLE notes (text)")
     connection.close()
     snapshot.write_bytes(gzip.compress(path.read_bytes()))
-    sign(snapshot, 0)
+    write_manifest(snapshot, 0)
 
 
 def no_manifest(snapshot: Path) -> None:
@@ -181,10 +169,10 @@ def test_snapshot_that_is_not_whole_or_not_ours_is_refused(
 ) -> None:
     fill(engine, demo, '["Davi"]')
     harm(saved)
-    before, state = content(engine, demo), engine.state()
+    before, state = file_hashes(engine, demo), engine.state()
     assert words in error(restore(demo, saved, demo_restore_force=True))
-    assert (content(engine, demo), engine.state()) == (before, state)
-    assert backups(folder) == [saved]
+    assert (file_hashes(engine, demo), engine.state()) == (before, state)
+    assert snapshots_in(folder) == [saved]
 
 
 def test_no_snapshot_is_one_line(demo: Demo, folder: Path) -> None:
@@ -204,9 +192,9 @@ def user(engine: Engine, demo: Demo) -> Iterator[str]:
 
 def test_volume_in_use_is_refused(engine: Engine, demo: Demo, saved: Path, user: str) -> None:
     fill(engine, demo, '["Davi"]')
-    before = content(engine, demo)
+    before = file_hashes(engine, demo)
     assert f"mounted: {user}." in error(restore(demo, saved, demo_restore_force=True))
-    assert content(engine, demo) == before
+    assert file_hashes(engine, demo) == before
     engine.output("stop", "--time=1", user)
     works(restore(demo, saved, demo_restore_force=True))
 
@@ -220,19 +208,19 @@ def test_volume_of_somebody_else_is_refused(engine: Engine, demo: Demo, saved: P
         assert words in error(restore(other, saved, demo_restore_force=True))
         assert engine.python(demo.image, name, "import os; print(os.listdir('/data'))") == "[]"
         works(restore(other, saved, demo_adopt_volume=True))
-        assert engine.rows(demo.image, name) == THREE
+        assert engine.rows(demo.image, name) == DEFAULT_ROWS
     finally:
         engine.output("volume", "rm", name)
 
 
 def test_damaged_database_is_replaced_only_when_forced_and_kept_beside(engine: Engine, demo: Demo, saved: Path) -> None:
-    change(engine, demo, DAMAGED)
-    before = content(engine, demo)
+    change(engine, demo, DAMAGE_PAGE)
+    before = file_hashes(engine, demo)
     assert "is damaged" in error(restore(demo, saved))
-    assert content(engine, demo) == before
+    assert file_hashes(engine, demo) == before
     works(restore(demo, saved, demo_restore_force=True))
-    after = content(engine, demo)
-    assert engine.rows(demo.image, demo.volume) == THREE
+    after = file_hashes(engine, demo)
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
     assert [after[name] for name in after if name.startswith("demo.db.danificado-")] == [before["demo.db"]]
 
 
@@ -245,24 +233,24 @@ def test_database_that_changed_since_its_records_were_saved_is_not_replaced(
     found = json.loads(run(demo, saved, tmp_path, "check", "true"))
     assert not found["replaced"]
     assert json.loads(run(demo, saved, tmp_path, "replace", "true", state=found["state"]))["replaced"]
-    assert engine.rows(demo.image, demo.volume) == THREE
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
 
 
 def test_records_of_other_tables_count(engine: Engine, demo: Demo, saved: Path) -> None:
     fill(engine, demo, "[]")
     code = "import sqlite3; c = sqlite3.connect('/data/demo.db'); c.execute('CREATE TABLE notas (nota)')"
     change(engine, demo, f"{code}; c.execute('INSERT INTO notas VALUES (1)'); c.commit()")
-    before = content(engine, demo)
+    before = file_hashes(engine, demo)
     assert "holds 1 records" in error(restore(demo, saved))
-    assert content(engine, demo) == before
+    assert file_hashes(engine, demo) == before
 
 
 def run(demo: Demo, snapshot: Path, folder: Path, action: str, force: str, *, state: str = "", where: str = "") -> str:
     """Run the role's program as the role does; return its one line."""
-    options = (where or f"--volume={demo.volume}:/data", carry(snapshot, folder))
-    words = [action, "/snapshot/snapshot.gz", str(len(rows(snapshot))), "/data/demo.db", force, state]
+    options = (where or f"--volume={demo.volume}:/data", mount_snapshot(snapshot, folder))
+    words = [action, "/snapshot/snapshot.gz", str(len(snapshot_rows(snapshot))), "/data/demo.db", force, state]
     result = subprocess.run(
-        script(demo, "restore", *words, options=options), check=False, capture_output=True, text=True
+        role_program(demo, "restore", *words, options=options), check=False, capture_output=True, text=True
     )
     return result.stdout or result.stderr
 
@@ -270,7 +258,7 @@ def run(demo: Demo, snapshot: Path, folder: Path, action: str, force: str, *, st
 def test_full_disk_leaves_the_old_database(engine: Engine, demo: Demo, folder: Path, tmp_path: Path) -> None:
     fill(engine, demo, '(f"{number:0200}" for number in range(5_000))')
     works(demo.play("playbooks/backup.yml"))
-    (large,) = backups(folder)
+    (large,) = snapshots_in(folder)
     name = "molecule_safety_small"
     options = ["--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=512k,uid=10001"]
     engine.output("volume", "create", "--driver=local", *options, name)
@@ -333,20 +321,29 @@ print(json.dumps(ends))
 """
 
 
-@pytest.mark.parametrize("before", ["", KILLED], ids=["clean", "hot-journal"])
+@pytest.mark.parametrize("before", ["", LEAVE_HOT_JOURNAL], ids=["clean", "hot-journal"])
 def test_killed_before_any_line_it_leaves_the_old_database_or_the_new(
     engine: Engine, demo: Demo, saved: Path, tmp_path: Path, before: str
 ) -> None:
     fill(engine, demo, '["Davi", "Elisa"]')
-    mounts = [f"--volume={demo.volume}:/data", carry(saved, tmp_path)]
-    start = ["run", "--rm", "--init", "--network=none", "--workdir=/app", *mounts, *COMPILED, "--entrypoint=python"]
-    program = script(demo, "restore")[-1]
+    mounts = [f"--volume={demo.volume}:/data", mount_snapshot(saved, tmp_path)]
+    start = [
+        "run",
+        "--rm",
+        "--init",
+        "--network=none",
+        "--workdir=/app",
+        *mounts,
+        *KEEP_BYTECODE,
+        "--entrypoint=python",
+    ]
+    program = role_program(demo, "restore")[-1]
     ends = json.loads(engine.output(*start, demo.image, "-S", "-c", KILLED_AT_EACH_LINE, TRACED, program, before))
-    new = json.dumps(THREE)
+    new = json.dumps(DEFAULT_ROWS)
     assert ends.count("old") >= 10
     assert ends.count(new) >= 5
     assert ends == ["old"] * ends.count("old") + [new] * ends.count(new)
-    assert engine.rows(demo.image, demo.volume) == THREE
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
 
 
 def test_killed_restore_leaves_the_old_database_or_the_new(
@@ -354,17 +351,17 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
 ) -> None:
     fill(engine, demo, '(f"novo {number}" for number in range(200_000))')
     works(demo.play("playbooks/backup.yml"))
-    (new,) = backups(folder)
+    (new,) = snapshots_in(folder)
     ends: list[str] = []
     killed = 0
     took = 3.0
     for attempt in range(10):
         fill(engine, demo, '["Davi", "Elisa"]')
         name = f"{demo.image}-killed"
-        options = (f"--name={name}", f"--volume={demo.volume}:/data", carry(new, tmp_path))
+        options = (f"--name={name}", f"--volume={demo.volume}:/data", mount_snapshot(new, tmp_path))
         words = ["replace", "/snapshot/snapshot.gz", "200000", "/data/demo.db", "true", ""]
         begin = time.monotonic()
-        process = subprocess.Popen(script(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(role_program(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
         if attempt:
             time.sleep(took * (0.1 + 0.09 * attempt))
             engine.docker("kill", name)
@@ -385,4 +382,4 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
     assert killed >= 5, "most were killed in the middle"
     # What a killed one left behind does not hinder the next.
     works(restore(demo, new, demo_restore_force=True))
-    assert set(content(engine, demo)) == {"demo.db"}
+    assert set(file_hashes(engine, demo)) == {"demo.db"}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outside import REPOSITORY, Demo, Engine, environment, error, local_inventory
+from shared.demo import REPOSITORY, Demo, environment, error, local_inventory
+from shared.engine import Engine
 from testinfra.host import Host
 
 demo = Demo("settings")

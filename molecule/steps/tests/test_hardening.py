@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from outside import Demo, Engine, wait_for
+from shared.demo import Demo, works
+from shared.engine import Engine
+from shared.snapshots import snapshots_in
+from shared.system import wait_for
 from testinfra.host import Host
-from volumes import backups, works
 
 # What can be written, whether the engine can be reached, and which networks there are.
 PROBE = """
@@ -35,7 +37,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A snapshot of the three records."""
     folder = tmp_path_factory.mktemp("backups")
     works(demo.play("playbooks/backup.yml", demo_backup_dir=str(folder)))
-    (snapshot,) = backups(folder)
+    (snapshot,) = snapshots_in(folder)
     return snapshot
 
 

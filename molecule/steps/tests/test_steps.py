@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from outside import Demo, Engine, error, wait_for
-from volumes import KILLED, THREE, change
+from shared.demo import Demo, error
+from shared.engine import Engine
+from shared.system import wait_for
+from shared.volumes import DEFAULT_ROWS, LEAVE_HOT_JOURNAL, change
 
 demo = Demo("steps")
 
@@ -68,18 +70,18 @@ def test_damaged_database_is_one_line_and_stays_as_it_was(engine: Engine) -> Non
 
 
 def test_writer_killed_in_the_middle_is_recovered_by_the_next(engine: Engine) -> None:
-    change(engine, demo, KILLED)
+    change(engine, demo, LEAVE_HOT_JOURNAL)
     assert "ERRO [RECUPERAR]: /data/demo.db" in error(demo.play("site.yml", "--tags=read"))
     result = demo.play("site.yml")
     assert result.returncode == 0, result.stdout
-    assert engine.rows(demo.image, demo.volume) == THREE
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
 
 
 def test_volume_that_the_user_may_not_write_is_one_line(engine: Engine) -> None:
     mount = f"--volume={demo.volume}:/data"
     engine.output("run", "--rm", mount, engine.base(demo.image), "chown", "0:0", "/data", "/data/demo.db")
     assert "ERRO [SEM_ESPACO]: /data/demo.db" in error(demo.play("site.yml", "--tags=write", demo_clients=["Davi"]))
-    assert engine.rows(demo.image, demo.volume) == THREE
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
     engine.output("run", "--rm", mount, engine.base(demo.image), "chown", "10001:10001", "/data", "/data/demo.db")
 
 
@@ -99,5 +101,5 @@ def test_each_step_does_its_own_and_says_what_it_needs(engine: Engine) -> None:
     assert engine.inspect("volume", demo.volume) == {}
 
     assert demo.play("site.yml", "--tags=write").returncode == 0
-    assert engine.rows(demo.image, demo.volume) == THREE
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
     assert "        1: Alice\n        2: Bruno\n        3: Carla\n" in demo.play("site.yml", "--tags=read").stdout

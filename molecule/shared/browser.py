@@ -12,7 +12,7 @@ PROGRAMS = ("chromium", "google-chrome", "chromium-browser")
 
 
 @contextlib.contextmanager
-def start() -> Iterator[Browser]:
+def launch_browser() -> Iterator[Browser]:
     """Start the browser, and end it with the context.
 
     Raises:

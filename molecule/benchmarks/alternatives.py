@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from outside import REPOSITORY, Demo, environment
-from packages import unpack
+from shared.demo import REPOSITORY, Demo, environment
+from shared.packages import unpack
 
 LABEL = "sqlite-demo.benchmark"
 HARDENING = ("--init", "--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")

@@ -1,6 +1,6 @@
 """Measure the demo beside plain Docker and Docker Compose; write docs/benchmarks.md and its plot.
 
-Usage: python molecule/bench.py         it ends in an error when a figure is worse than its bound
+In the folder molecule: python -m benchmarks.bench       it ends in an error when a figure is worse than its bound
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from pathlib import Path
 from statistics import median
 
 import pygal
-from contest import STEPS, Contestant, contestants
-from outside import REPOSITORY, Demo, Engine, environment
 from pygal.style import DefaultStyle
+from shared.demo import REPOSITORY, Demo, environment, works
+from shared.engine import Engine
+from shared.snapshots import snapshots_in
 from testinfra import get_host
-from volumes import backups, works
+
+from benchmarks.alternatives import STEPS, Contestant, contestants
 
 ROUNDS = 5
 LARGE = 0.15  # seconds of a task that gets a line of its own
@@ -348,7 +350,7 @@ def snapshots(report: Report, engine: Engine, demo: Demo, folder: Path) -> None:
 
     plain = rate(*copy, "cp /data/demo.db /out/demo.db && sync")
     backup = rate(*demo.command("playbooks/backup.yml", demo_backup_dir=str(folder / "backups")))
-    (snapshot,) = backups(folder / "backups")
+    (snapshot,) = snapshots_in(folder / "backups")
     engine.output("volume", "rm", demo.volume)
     restore = rate(*demo.command("playbooks/restore.yml", demo_backup_file=str(snapshot)))
     back = rate(*copy, "cp /out/demo.db /data/copy && sync && rm /data/copy")

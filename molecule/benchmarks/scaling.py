@@ -1,6 +1,6 @@
 """Measure what site.yml costs on more and more Docker hosts, and print it as a table.
 
-Usage: python molecule/growth.py [HOSTS ...]        how many hosts each run has; 1 2 4 8 16 32 if none is given
+In the folder molecule: python -m benchmarks.scaling [HOSTS ...]  how many hosts each run has; 1 2 4 8 16 32 by default
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from statistics import linear_regression
 
-from machines import Fleet
-from outside import REPOSITORY, environment
+from shared.demo import REPOSITORY, environment
+from shared.machines import Fleet
 
 RUNS = 2
 FORKS = (5, 40)

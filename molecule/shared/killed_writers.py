@@ -11,17 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from outside import Demo, Engine
-from volumes import fill
+from shared.demo import Demo
+from shared.engine import Engine
+from shared.volumes import fill
 
 # Rows of a batch, in turn. The large one does not fit into SQLite's cache: its pages go to the file before the commit.
-SIZES = (1, 15_000, 40, 300)
+BATCH_SIZES = (1, 15_000, 40, 300)
 
 # The writer itself, again and again: what it prints acknowledges a batch. Names out of order keep all the index busy.
 LOOP = f"""
 import itertools, sys, writer
 for batch in itertools.count():
-    numbers = range({SIZES}[batch % {len(SIZES)}])
+    numbers = range({BATCH_SIZES}[batch % {len(BATCH_SIZES)}])
     names = [f"{{sys.argv[1]}}/{{batch}}/{{number * 7919 % 100_003:0200}}" for number in numbers]
     writer.run("/data/demo.db", lambda: enumerate(names, start=1), "nome", as_json=True, proof=False)
 """
@@ -35,7 +36,7 @@ there = os.path.exists(path)
 print(json.dumps([there, there and open(path, "rb").read(1) not in (b"", b"\\0")]))
 """
 
-COUNT = """
+COUNT_ROWS = """
 import collections, json, sqlite3
 connection = sqlite3.connect("file:/data/demo.db?mode=ro", uri=True)
 intact = connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -81,7 +82,7 @@ class Tally:
         self.expected.update({f"{name}/{batch}": rows for batch, rows in enumerate(written)})
         # A batch may have been committed and not acknowledged any more; several, if a writer outlived its engine.
         batch = len(written)
-        while found.get(f"{name}/{batch}") == SIZES[batch % len(SIZES)]:
+        while found.get(f"{name}/{batch}") == BATCH_SIZES[batch % len(BATCH_SIZES)]:
             self.expected[f"{name}/{batch}"] = found[f"{name}/{batch}"]
             batch += 1
         self.lost += (self.expected - found).total()
@@ -115,7 +116,7 @@ def start_loop(demo: Demo, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def interrupt(demo: Demo, name: str, moment: float, kill: Callable[[], object]) -> list[str]:
+def kill_writer(demo: Demo, name: str, moment: float, kill: Callable[[], object]) -> list[str]:
     """Have a writer killed so many seconds after its first acknowledgement; return all of those."""
     with start_loop(demo, name) as writer:
         assert writer.stdout
@@ -155,12 +156,12 @@ def kill_writers(engine: Engine, demo: Demo, rounds: int, seed: int = 0) -> Tall
         while tally.rounds < rounds or (tally.hot == 0 and tally.rounds < 10 * rounds):
             name = f"{tally.rounds}"
             kill = partial(engine.output, "kill", f"{demo.image}-{name}")
-            acknowledgements = interrupt(demo, name, moments.uniform(0, 0.3), kill)
+            acknowledgements = kill_writer(demo, name, moments.uniform(0, 0.3), kill)
             hit, hot = json.loads(engine.output("exec", observer, "python3", "-c", JOURNAL))
             tally.hit += hit
             tally.hot += hot
             printed = read(demo, tally, hot=hot)
-            intact, found = json.loads(engine.output("exec", observer, "python3", "-c", COUNT))
+            intact, found = json.loads(engine.output("exec", observer, "python3", "-c", COUNT_ROWS))
             tally.wrong += printed != Counter(found)
             tally.judge(name, acknowledgements, intact, Counter(found))
             if tally.expected.total() > 20_000:

@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from outside import free_port
-from packages import unpack
+from shared.packages import unpack
+from shared.system import free_port
 
 
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
+def run_registry(folder: Path) -> Iterator[str]:
     """Run a registry that has all it has in ``folder``, its log in ``registry.log``, and yield its address."""
     unpack(folder / "root", "docker-registry")
     address = f"127.0.0.1:{free_port()}"

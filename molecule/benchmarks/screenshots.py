@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from browser import start
-from outside import REPOSITORY
+from shared.browser import launch_browser
+from shared.demo import REPOSITORY
 
 LANGUAGES = {"en": "English", "pt-BR": "Português"}
 
 
 def main() -> None:
     """Write docs/report.en.png and docs/report.pt-BR.png."""
-    with start() as browser:
+    with launch_browser() as browser:
         page = browser.new_page(viewport={"width": 800, "height": 860}, color_scheme="light")
         page.goto((REPOSITORY / "build/report.html").as_uri())
         for language, label in LANGUAGES.items():

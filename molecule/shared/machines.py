@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from outside import REPOSITORY, free_port, temporaries, wait_for
-from packages import unpack
-from private_engine import LAYERS, PrivateEngine
+
+from shared.demo import REPOSITORY, temporaries
+from shared.packages import unpack
+from shared.private_engine import LAYERS, PrivateEngine
+from shared.system import free_port, wait_for
 
 # Who logs in, as the example says: by the number of whoever runs the tests, but not as root.
 USER, UID = "deploy", os.getuid() or 20001
-# The inventory names of a second engine, and of the machine that it runs on.
-SECOND, LAST = "gama-2", "gama"
+# The inventory names of the two engines of one machine.
+FIRST, SECOND = "gama", "gama-2"
 
 SSHD_CONFIG = """
 ListenAddress 127.0.0.1:{port}
@@ -35,7 +37,7 @@ def make_key(path: Path) -> str:
     return path.with_suffix(".pub").read_text()
 
 
-def furnish(overlay: Path, key: str, *packages: str) -> None:
+def prepare_overlay(overlay: Path, key: str, *packages: str) -> None:
     """Lay ready what makes a machine: an SSH server, packages, and a user who may use the engine.
 
     Args:
@@ -117,14 +119,14 @@ class Fleet:
         }
         (folder / "inventory").mkdir()
         (folder / "inventory/group_vars").symlink_to(REPOSITORY / "inventory/group_vars")
-        furnish(folder / "overlay", make_key(folder / "key"), "python3-requests")
+        prepare_overlay(folder / "overlay", make_key(folder / "key"), "python3-requests")
         self.second = PrivateEngine()
         self.second.tell("start")
         self.machines = {name: DockerHost(folder / "overlay") for name in self.group["hosts"] if name != SECOND}
         self.engines = {name: one.address for name, one in self.machines.items()} | {SECOND: self.second.address}
         for name, machine in self.machines.items():
             self.group["hosts"][name] |= self.reach(machine)
-        self.group["hosts"][SECOND] |= self.reach(self.machines[LAST]) | {"demo_docker_host": self.second.address}
+        self.group["hosts"][SECOND] |= self.reach(self.machines[FIRST]) | {"demo_docker_host": self.second.address}
         self.inventory = self.write("fleet", self.group)
 
     def reach(self, machine: DockerHost) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What the figures and the pictures of docs/ are made by."""
