@@ -68,7 +68,7 @@ ruff:
 	$(BIN)/ruff format --check .
 
 mypy:
-	$(BIN)/mypy files roles tests
+	$(BIN)/mypy files playbooks roles tests
 	$(BIN)/mypy molecule
 
 shellcheck:
