@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +21,11 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(database: Path) -> Program:
-    """Run ``writer`` or ``reader`` on the database."""
+    """Run ``writer`` or ``reader`` on the database, by root too as by a user that files and folders can refuse."""
+    bounded = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
 
     def program(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        start = [sys.executable, "-I", "-S", "-B", str(APP), command, f"--database={database}"]
+        start = [*bounded, sys.executable, "-I", "-S", "-B", str(APP), command, f"--database={database}"]
         return subprocess.run([*start, *arguments], check=False, capture_output=True, encoding="utf-8", timeout=60)
 
     return program

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import APP
-from programs import Program, assert_error, rows
+from programs import Program, assert_error, figures, make_special, rows
 
 
 @pytest.fixture
@@ -34,15 +35,16 @@ def test_column_nome_becomes_records(
     run: Program, database: Path, table: Path, content: str, expected: list[str]
 ) -> None:
     table.write_bytes(content.encode())
-    result = run("writer", "--json", f"--csv={table}")
-    assert result.stdout == f'{{"inseridos": {len(expected)}, "existentes": 0}}\n', result.stderr
+    result = run("writer", "--result", f"--csv={table}")
+    assert figures(result) == {"changed": True, "inseridos": len(expected), "existentes": 0}
     assert rows(database) == list(enumerate(expected, start=1))
 
 
 def test_inserted_and_known_records_are_counted(run: Program, database: Path, table: Path) -> None:
     run("writer", "Alice")
     table.write_text("nome\nBruno\nAlice\nBruno\n")
-    assert run("writer", "--json", f"--csv={table}").stdout == '{"inseridos": 1, "existentes": 2}\n'
+    result = run("writer", "--result", f"--csv={table}")
+    assert figures(result) == {"changed": True, "inseridos": 1, "existentes": 2}
     assert rows(database) == [(1, "Alice"), (2, "Bruno")]
 
 
@@ -54,6 +56,7 @@ def test_inserted_and_known_records_are_counted(run: Program, database: Path, ta
         (b"nome,nome\nAlice,Bruno\n", "linha 1:"),
         (b"nome\n", "nenhum nome"),
         (b"nome\nAlice\n  \nBruno\n", "linha 3:"),
+        ("nome\nAlice\n\u200b\u2060\n".encode(), "linha 3: nome vazio"),
         (b"nome,cidade\nAlice,Recife\nBruno\n", "linha 3:"),
         (b"nome,cidade\nAlice,Recife\n\nBruno,Porto,9\n", "linha 4:"),
         (b'nome\nAlice\n"Bruno\n', "linha 3:"),
@@ -84,6 +87,13 @@ def test_what_is_no_file_is_refused(run: Program, database: Path, path: str) -> 
     assert not database.exists()
 
 
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device", "link"])
+def test_what_would_never_end_is_refused_at_once(run: Program, database: Path, table: Path, kind: str) -> None:
+    make_special(table, kind)
+    assert_error(run("writer", f"--csv={table}"), "USO", 2)
+    assert not database.exists()
+
+
 def test_file_and_names_together_are_refused(run: Program, table: Path) -> None:
     table.write_text("nome\nAlice\n")
     assert_error(run("writer", f"--csv={table}", "Bruno"), "USO", 2)
@@ -99,7 +109,16 @@ def test_memory_does_not_grow_with_the_rows(database: Path, table: Path) -> None
     assert all(after < before + 2_000 for before, after in zip(few, many, strict=True)), peaks
 
 
-def peak(database: Path, command: str, argument: str = "--json") -> int:
+def test_table_that_must_be_sorted_fits_into_the_memory_of_the_container(database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE clientes (id INTEGER, nome TEXT)")
+        count = 200_000
+        rows = ((number * 7919 % count, f"{number:0500}") for number in range(count))
+        connection.executemany("INSERT INTO clientes VALUES (?, ?)", rows)
+    assert peak(database, "reader") < 40_000, "its names take 100 MB"
+
+
+def peak(database: Path, command: str, argument: str = "--limit=99999999") -> int:
     """Run a program; return its largest resident set, in kB."""
     # A child counts from the size of its parent on, and that of the tests is large.
     parent = """

@@ -6,14 +6,15 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from database import evidence
-from programs import Program, assert_error
+from database import result
+from programs import Program, assert_error, figures
 
 
 def test_prints_exactly_what_the_original_does(run: Program, database: Path) -> None:
@@ -40,26 +41,119 @@ def test_json_is_one_object_a_line(run: Program) -> None:
     assert [json.loads(line) for line in lines] == [{"id": i, "nome": name} for i, name in enumerate(names, start=1)]
 
 
-def test_proof_is_one_line_more_of_the_file_and_the_versions(run: Program, database: Path) -> None:
-    written = run("writer", "--proof", "Alice").stdout.splitlines()
-    expected = {
+def test_result_is_one_line_more_of_the_figures_the_file_and_the_versions(run: Program, database: Path) -> None:
+    written = run("writer", "--result", "Alice", "Bruno").stdout.splitlines()
+    state = {
         "sha256": hashlib.sha256(database.read_bytes()).hexdigest(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
     }
-    read = run("reader", "--proof").stdout.splitlines()
-    assert read[:-1] == run("reader").stdout.splitlines()
-    assert [json.loads(lines[-1]) for lines in (written, read)] == [expected, expected]
+    assert written[1:3] == ["Clientes inseridos: 2", "Clientes já existentes: 0"]
+    assert json.loads(written[-1]) == {"changed": True, "inseridos": 2, "existentes": 0, **state}
+    for options in ([], ["--json"], ["--limit=1"], ["--limit=0", "--json"]):
+        read = run("reader", "--result", *options).stdout.splitlines()
+        assert read[:-1] == run("reader", *options).stdout.splitlines()
+        assert json.loads(read[-1]) == {"changed": False, "registros": 2, **state}
 
 
-def test_proof_of_a_file_that_another_has_locked_is_empty(run: Program, database: Path) -> None:
+def test_hash_of_a_file_that_another_has_locked_is_empty(run: Program, database: Path) -> None:
     run("writer", "Alice")
     other = sqlite3.connect(database, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     connection = sqlite3.connect(database, timeout=0)
-    assert evidence(connection, str(database)) == "{}"
+    assert json.loads(result(connection, str(database)))["sha256"] == ""
     connection.close()
     other.close()
+
+
+# What a line of the program's own begins with, and what may end a line: of a terminal, of JSON, of str.splitlines().
+FORGED = ["ERRO [USO]: y", '{"registros": 99}', "2: Bruno", "... e mais 9, de um total de 10."]
+ENDS = [
+    "\n",
+    "\r\n",
+    "\r",
+    "\v",
+    "\f",
+    "\0",
+    "\x1b[2K\x1b[G",
+    "\x1c",
+    "\x1d",
+    "\x1e",
+    "\x85",
+    "\x9b1G",
+    "\u2028",
+    "\u2029",
+]
+STORED = [*FORGED, *(f"x{end}{line}" for end in ENDS for line in FORGED)]
+INVALID = [b"\xff", b"\xed\xa0\x80", b"a\xc2", b"x\nERRO [USO]: \xff", b"\xe2\x80\n2: Bruno"]
+
+
+@pytest.mark.parametrize(
+    "column", ["id INTEGER PRIMARY KEY, nome TEXT NOT NULL UNIQUE", "id INTEGER, nome TEXT", "id, nome"]
+)
+def test_stored_name_is_one_line_and_never_begins_one(run: Program, database: Path, column: str) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute(f"CREATE TABLE clientes ({column})")
+        stored = [*STORED, *(each.encode() for each in STORED), *INVALID, "Alice", 7, 1.5, 9e999, b"", b"Alice"]
+        connection.executemany("INSERT INTO clientes VALUES (?, ?)", enumerate(stored, start=1))
+        texts = [(f"x{number}".encode() + text,) for number, text in enumerate(INVALID)]
+        connection.executemany("INSERT INTO clientes (nome) VALUES (CAST(? AS TEXT))", texts)
+    if column == "id INTEGER PRIMARY KEY, nome TEXT NOT NULL UNIQUE":
+        assert_lines(run, len(stored) + len(texts))
+        return
+    with sqlite3.connect(database) as connection:
+        connection.executemany("INSERT INTO clientes VALUES (?, 'x')", [(each,) for each in stored])
+        connection.executemany("INSERT INTO clientes VALUES (CAST(? AS TEXT), NULL)", texts)
+    assert_lines(run, 2 * (len(stored) + len(texts)))
+
+
+def assert_lines(run: Program, total: int) -> None:
+    """Assert that the reader prints one line a record, in each form, and that each begins as the reader's own do."""
+    text = run("reader", "--result")
+    assert figures(text) == {"changed": False, "registros": total}
+    lines = text.stdout.splitlines()[2:-1]
+    assert len(lines) == total
+    assert all(re.match(r"(-?[0-9.e+]+|NULL|-?Inf|X'[0-9A-F]*'|'.*'): ", line) for line in lines), lines
+    objects = [json.loads(line, parse_constant=pytest.fail) for line in run("reader", "--json").stdout.splitlines()]
+    assert [set(each) for each in objects] == [{"id", "nome"}] * total
+
+
+def test_what_cannot_be_printed_is_escaped_and_all_else_as_it_is(run: Program, database: Path) -> None:
+    names = {
+        "a\tb\nc\r": r"a\tb\nc\r",
+        "\x1b[31m": r"\u001b[31m",
+        "\x85\u2028": r"\u0085\u2028",
+        "\u200fمرحب\u202e": "\u200fمرحب\u202e",
+        r"C:\new": r"C:\new",
+        "\xa0José\u200b": "\xa0José\u200b",
+        b"\x00\xff": "X'00FF'",
+    }
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE clientes (id INTEGER PRIMARY KEY, nome)")
+        connection.executemany("INSERT INTO clientes (nome) VALUES (?)", [(name,) for name in names])
+        connection.execute("INSERT INTO clientes (nome) VALUES (CAST(x'61ff' AS TEXT))")
+    lines = run("reader").stdout.split("\n")[2:-1]
+    assert lines == [f"{number}: {name}" for number, name in enumerate([*names.values(), r"a\udcff"], start=1)]
+    read = [json.loads(line)["nome"] for line in run("reader", "--json").stdout.splitlines()]
+    assert read == [*list(names)[:-1], "X'00FF'", "a\udcff"]
+
+
+def test_name_in_the_schema_cannot_pass_for_a_line(run: Program, database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE clientes (id INTEGER PRIMARY KEY, nome TEXT)")
+        connection.execute('CREATE TABLE "x\nERRO [USO]: y" (z)')
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = 'CREATE' WHERE name <> 'clientes'")
+    assert_error(run("reader"), "CORROMPIDO", 4)
+
+
+@pytest.mark.parametrize("table", ["(id INTEGER, nome TEXT)", "(id INTEGER, nome TEXT PRIMARY KEY) WITHOUT ROWID"])
+def test_table_without_an_index_on_id_is_read_in_its_order(run: Program, database: Path, table: str) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute(f"CREATE TABLE clientes {table}")
+        connection.executemany("INSERT INTO clientes VALUES (?, ?)", [(3, "Carla"), (1, "Bruno"), (2, "Alice")])
+    assert run("reader").stdout.splitlines()[2:] == ["1: Bruno", "2: Alice", "3: Carla"]
+    assert run("reader", "--limit=1").stdout.splitlines()[2:] == ["1: Bruno", "... e mais 2, de um total de 3."]
 
 
 def test_changes_nothing(run: Program, database: Path) -> None:
@@ -115,13 +209,6 @@ def test_damaged_index_is_seen_although_the_rows_are_read_without_it(run: Progra
     assert database.read_bytes() == damaged
 
 
-def test_text_that_is_not_utf_8(run: Program, database: Path) -> None:
-    run("writer", "Alice")
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE clientes SET nome = CAST(x'ff' AS TEXT)")
-    assert_error(run("reader"), "CORROMPIDO", 4)
-
-
 def test_locked_database(run: Program, database: Path) -> None:
     run("writer", "Alice")
     other = sqlite3.connect(database, isolation_level=None)
@@ -153,7 +240,7 @@ os.kill(os.getpid(), 9)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["Alice"], ["--unknown"], ["--", "Alice"], ["--limit=x"], ["--limit="], ["--csv=x"]]
+    "arguments", [["Alice"], ["--unknown"], ["--", "Alice"], ["--limit=x"], ["--limit="], ["--csv=x"], ["--proof"]]
 )
 def test_wrong_arguments(run: Program, arguments: list[str]) -> None:
     assert_error(run("reader", *arguments), "USO", 2)

@@ -1,15 +1,39 @@
-"""Read names from a CSV file, line by line, for the writer."""
+"""What a name is, and how names are read from a CSV file, line by line."""
 
-import csv
 import io
 import itertools
 import os
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 
 import database
 
 COLUMN = "nome"
 LINE_LIMIT = 1_000_000  # bytes; a file without line ends is not taken into memory
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol, says Unicode, that show nothing
+
+
+def check(names: Iterable[tuple[int, str]], unit: str) -> Iterator[str]:
+    """Yield the names one by one, without their numbers, which count what ``unit`` says.
+
+    Raises:
+        database.Failure: USO for the first that cannot be a record: nothing to see, or not one line of text.
+    """
+    for number, name in names:
+        # What begins with a letter or digit and can be printed needs no second look, which is slow.
+        if not (name[:1].isalnum() and name.isprintable()) or name[0] in BLANK:
+            if not any(map(is_visible, name)):
+                raise database.Failure(
+                    "USO", f"{unit} {number}: nome vazio; informe um com ao menos um caractere visível."
+                )
+            if database.one_line(name) != name:
+                raise database.Failure("USO", f"{unit} {number}: não é uma linha de texto UTF-8: {name[:40]!a}")
+        yield name
+
+
+def is_visible(character: str) -> bool:
+    """Tell whether it is a letter, number, punctuation mark or symbol, and no blank one."""
+    return unicodedata.category(character)[0] in "LNPS" and character not in BLANK
 
 
 def read_csv(path: str) -> Iterator[tuple[int, str]]:
@@ -32,6 +56,9 @@ def read_csv(path: str) -> Iterator[tuple[int, str]]:
 
 def read_column(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
     """Yield the column ``nome`` of the lines, as ``read_csv`` does."""
+    # Imported late: it takes longer than all else at the start.
+    import csv
+
     first = next(lines, "")
     delimiter = max(",;", key=first.count)
     rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import subprocess
@@ -18,13 +19,14 @@ from shared.volumes import fill
 # Rows of a batch, in turn. The large one does not fit into SQLite's cache: its pages go to the file before the commit.
 BATCH_SIZES = (1, 15_000, 40, 300)
 
-# The writer itself, again and again: what it prints acknowledges a batch. Names out of order keep all the index busy.
+# The writer itself, again and again: the last of the four lines that it prints acknowledges a batch. Names out of order
+# keep all the index busy.
 LOOP = f"""
 import itertools, sys, writer
 for batch in itertools.count():
     numbers = range({BATCH_SIZES}[batch % {len(BATCH_SIZES)}])
     names = [f"{{sys.argv[1]}}/{{batch}}/{{number * 7919 % 100_003:0200}}" for number in numbers]
-    writer.run("/data/demo.db", lambda: enumerate(names, start=1), "nome", as_json=True, proof=False)
+    writer.run("/data/demo.db", lambda: enumerate(names, start=1), "nome", result=True)
 """
 
 # Whether a journal is there, and whether it must be rolled back: SQLite fills in its first bytes, and syncs them,
@@ -120,12 +122,12 @@ def kill_writer(demo: Demo, name: str, moment: float, kill: Callable[[], object]
     """Have a writer killed so many seconds after its first acknowledgement; return all of those."""
     with start_loop(demo, name) as writer:
         assert writer.stdout
-        lines = [writer.stdout.readline()]
+        lines = list(itertools.islice(writer.stdout, 4))
         time.sleep(moment)
         kill()
         lines += writer.stdout
     # Cut off in the middle it acknowledges nothing.
-    return [line for line in lines if line.endswith("\n")]
+    return [line for line in lines if line.startswith("{") and line.endswith("\n")]
 
 
 def read(demo: Demo, tally: Tally, *, hot: bool) -> Counter[str] | None:
@@ -133,8 +135,8 @@ def read(demo: Demo, tally: Tally, *, hot: bool) -> Counter[str] | None:
     result = run(demo, "reader", "--json")
     if hot:
         tally.wrong += result.returncode != 5 or not result.stderr.startswith("ERRO [RECUPERAR]: ")
-        writer = run(demo, "writer", "--json", "Alice")
-        tally.wrong += writer.stdout != '{"inseridos": 0, "existentes": 1}\n'
+        writer = run(demo, "writer", "Alice")
+        tally.wrong += writer.stdout.splitlines()[1:] != ["Clientes inseridos: 0", "Clientes já existentes: 1"]
         result = run(demo, "reader", "--json")
     if result.returncode != 0:
         return None

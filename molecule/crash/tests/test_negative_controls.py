@@ -37,7 +37,7 @@ def put_to_the_test(engine: Engine, demo: Demo) -> None:
 
 
 def test_writer_that_does_not_use_the_volume_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
-    arguments = ("database.py", "sqlite3.connect(path, timeout", 'sqlite3.connect("/dev/shm/demo.db", timeout')
+    arguments = ("database.py", 'connect(path, "rwc")', 'connect("/dev/shm/demo.db", "rwc")')
     with build(engine, demo, folder, *arguments) as (wrong, copy):
         assert "ERRO [SEM_BANCO]" in error(wrong.play("site.yml", at=copy))
         with pytest.raises(AssertionError):
@@ -45,11 +45,10 @@ def test_writer_that_does_not_use_the_volume_is_found(engine: Engine, demo: Demo
 
 
 def test_writer_that_acknowledges_before_it_commits_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
-    old = "inserted = insert(connection, check(read(), unit))"
-    early = """print(f'{{"inseridos": {total}, "existentes": 0}}')
-            if proof:
-                print("{}")
-            insert(connection, check(read(), unit))
+    old = "inserted = insert(connection, names.check(read(), unit))"
+    early = """print("\\n\\n")
+            print(f'{{"changed": true, "inseridos": {total}, "existentes": 0}}')
+            insert(connection, names.check(read(), unit))
             return"""
     found = pytest.raises(AssertionError, match=r"Tally\(.* lost=[1-9]")
     with build(engine, demo, folder, "writer.py", old, early) as (wrong, _), found:
