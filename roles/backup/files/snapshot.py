@@ -281,7 +281,7 @@ def opened(path: str, *, writable: bool = False) -> Iterator[tuple[sqlite3.Conne
     """Open a database, and its file."""
     need_file(path)
     # The file is closed last, for to close it gives up all locks on it: https://sqlite.org/howtocorrupt.html.
-    with open(path, "rb") as file:
+    with open(path, "r+b" if writable else "rb") as file:
         options = "mode=rw" if writable else "mode=ro"
         # From a read-only mount a database in WAL mode that nobody has open can be read only as one that never changes.
         # Nor does it while there is no -wal: who writes makes one first, and cannot remove it against this lock, which
@@ -360,7 +360,16 @@ def unpack(snapshot: str, manifest: str, part: str) -> tuple[int, str]:
         tables = examine_alone(part, name)
         rows = sum(tables.values())
         expected = {"rows": said["rows"], "tables": said.get("tables", tables), "content": said.get("content", content)}
-    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        EOFError,
+        gzip.BadGzipFile,
+        zlib.error,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         message = f"the snapshot or its manifest is damaged ({error}); nothing was changed"
         raise Failure("DAMAGED", message) from error
     if expected != {"rows": rows, "tables": tables, "content": content}:
