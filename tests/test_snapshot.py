@@ -334,7 +334,7 @@ def test_killed_writer_is_said_and_rolled_back_by_replace(database: Path, output
     kill_writer(database)
     before = tree(database.parent)
     for arguments in (
-        ["take", database, output],
+        ["take", database, output.with_name("other")],
         ["describe", database],
         ["check", output, manifest, database, scratch],
     ):
