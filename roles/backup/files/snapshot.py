@@ -1,110 +1,448 @@
-"""Take a snapshot of a live SQLite database, prove it, compress it, and print what it is as one JSON object.
+"""Take, describe, check and put back snapshots of any SQLite database; the roles backup and restore run it.
 
-Without a folder to leave the snapshot in, only say what the database holds. Runs in the image, beside its module
-``database``.
+It runs as ``python3 -c TEXT COMMAND ...`` in the container of an image that has Python 3.9 or newer and nothing of this
+project. The last line on standard output is one JSON object; an error is one line on standard error.
 """
 
+from __future__ import annotations
+
 import contextlib
+import errno
+import fcntl
 import gzip
 import hashlib
-import itertools
 import json
 import os
-import shutil
 import sqlite3
+import stat
 import sys
+import time
+import urllib.parse
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, Callable, NamedTuple
 
-import database
+WAIT = 60.0  # seconds to wait for a writer, which may lock all readers out while a large batch is written
+BESIDE = ("-journal", "-wal", "-shm")  # what SQLite keeps beside a database
 
-WAIT = 60_000  # milliseconds to wait for a writer, which may lock all readers out while a large batch is written
+# Bytes of https://sqlite.org/fileformat.html that say when and by which version a file was written, and how long it is
+# (which the file says itself), not what it holds: journal mode; change counter and size; schema cookie; versions.
+UNSTABLE = ((18, 20), (24, 32), (40, 44), (92, 100))
+
+STATUS = {
+    "USAGE": 2,
+    "NO_DATABASE": 3,
+    "DAMAGED": 4,
+    "RECOVER": 5,
+    "BUSY": 6,
+    "NO_SPACE": 7,
+    "NO_PERMISSION": 8,
+}
+CODES = {
+    errno.ENOENT: "NO_DATABASE",
+    errno.ENOTDIR: "NO_DATABASE",
+    errno.EIO: "DAMAGED",
+    errno.EAGAIN: "BUSY",
+    errno.ENOSPC: "NO_SPACE",
+    errno.EDQUOT: "NO_SPACE",
+    errno.EACCES: "NO_PERMISSION",
+    errno.EPERM: "NO_PERMISSION",
+    errno.EROFS: "NO_PERMISSION",
+}
+MEANING = {
+    "USAGE": f"cannot be used here; SQLite is {sqlite3.sqlite_version}",
+    "NO_DATABASE": "does not exist; run what writes it first",
+    "DAMAGED": "is damaged, or no SQLite database; it was left as it is",
+    "RECOVER": "holds a change that a read-only mount cannot complete; run the application that writes it, and end it",
+    "BUSY": "is in use by another process; try again",
+    "NO_SPACE": "cannot be written; free space there",
+    "NO_PERMISSION": f"may not be used by the user {os.getuid()} of the container; give it the right to",
+}
+# A part of SQLite's message, and the code where it is about reading and about writing; any other is DAMAGED.
+REPORTS = (
+    ("locked", "BUSY", "BUSY"),
+    ("locking protocol", "BUSY", "BUSY"),
+    ("disk is full", "NO_SPACE", "NO_SPACE"),
+    ("disk I/O error", "DAMAGED", "NO_SPACE"),
+    ("readonly", "RECOVER", "NO_PERMISSION"),
+    ("unable to open", "RECOVER", "NO_SPACE"),
+    ("no such", "USAGE", "USAGE"),
+    ("unknown function", "USAGE", "USAGE"),
+)
 
 
-def take(path: str, folder: str) -> dict[str, object]:
-    """Leave a snapshot of the database at ``path`` as ``snapshot.gz`` in ``folder``.
+class Failure(Exception):
+    """An end that the user can act upon: a key of STATUS, and what happened and what to do."""
 
-    Writers may be at work: the snapshot is one committed state.
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Found(NamedTuple):
+    """What is in the place of a database: rows of each table, ``content``, SHA-256 of the file, what damages it."""
+
+    tables: dict[str, int]
+    content: str
+    sha256: str
+    damage: Failure | None
+
+
+NOTHING = Found({}, "", "absent", None)
+
+
+def take(path: str, output: str) -> dict[str, Any]:
+    """Leave a compressed copy of one committed state of the database at ``path`` in the file ``output``."""
+    copy = output + ".db"
+    try:
+        create(copy).close()
+        duplicate(path, copy)
+        tables = examine_alone(copy, path)
+        packer, digest = zlib.compressobj(1, zlib.DEFLATED, 31), hashlib.sha256()  # 31: as gzip does, without a time
+        # The folder around it says who may read it; a user of another number fetches it.
+        with open(copy, "rb") as file, create(output, 0o644) as packed:
+
+            def write(data: bytes) -> None:
+                packed.write(data)
+                digest.update(data)
+
+            content, _, size = stream(file, lambda block: write(packer.compress(block)))
+            write(packer.flush())
+            written = packed.tell()
+    except BaseException:
+        remove(output)
+        raise
+    finally:
+        for suffix in ("", *BESIDE):
+            remove(copy + suffix)
+    return {
+        "changed": True,
+        **said_of(tables, content),
+        "bytes": written,
+        "sha256": digest.hexdigest(),
+        "database_bytes": size,
+    }
+
+
+def describe(path: str) -> dict[str, Any]:
+    """Say what the database at ``path`` holds, and change nothing."""
+    with held(path) as found:
+        if found.damage:
+            raise found.damage
+        return {"changed": False, **said_of(found.tables, found.content)}
+
+
+def check(snapshot: str, manifest: str, path: str, scratch: str) -> dict[str, Any]:
+    """Prove a snapshot, unpacked in the folder ``scratch``, and compare it with the database at ``path``."""
+    part = os.path.join(scratch, "snapshot.db")
+    result = restore(snapshot, manifest, path, part)
+    del result["replaced"]
+    return result
+
+
+def replace(snapshot: str, manifest: str, path: str, force: str, state: str) -> dict[str, Any]:
+    """Prove a snapshot, and put it in the place of the database at ``path`` if they differ.
+
+    Args:
+        snapshot: what ``take`` wrote.
+        manifest: JSON of what ``take`` said of it.
+        path: the database, which need not be there.
+        force: ``true``: even if that one holds rows, or is damaged.
+        state: what an earlier ``check`` found; nothing else is replaced. Empty: anything is.
+    """
+    folder, name = os.path.split(path)
+    return restore(snapshot, manifest, path, os.path.join(folder, f".{name}.restoring"), True, force == "true", state)
+
+
+def restore(
+    snapshot: str, manifest: str, path: str, part: str, writable: bool = False, force: bool = False, state: str = ""
+) -> dict[str, Any]:
+    """Do what ``check`` does, and if ``writable`` what ``replace`` does; ``part`` is where to unpack."""
+    try:
+        rows, content = unpack(snapshot, manifest, part)
+        with held(path, writable=writable) if is_there(path) else contextlib.nullcontext(NOTHING) as found:
+            present, same = sum(found.tables.values()), found.content == content
+            replaced = writable and not same and (force or not (present or found.damage))
+            if replaced and state not in ("", found.sha256):
+                raise Failure("BUSY", f"{path} has changed since it was looked at; it was left as it is. Try again")
+            if replaced:
+                exchange(path, part, keep=found.damage is not None)
+    finally:
+        remove(part)
+    return {
+        "changed": replaced,
+        "replaced": replaced,
+        "rows": rows,
+        "present": present,
+        "damaged": found.damage is not None,
+        "same": same,
+        "state": found.sha256,
+    }
+
+
+def said_of(tables: dict[str, int], content: str) -> dict[str, Any]:
+    """Return what is said of each database."""
+    return {"sqlite": sqlite3.sqlite_version, "tables": tables, "rows": sum(tables.values()), "content": content}
+
+
+def stream(
+    file: IO[bytes] | gzip.GzipFile,
+    write: Callable[[bytes], object] = len,
+    bound: int = sys.maxsize,
+    end: int = sys.maxsize,
+) -> tuple[str, str, int]:
+    """Read a database's file once, and hand all of it to ``write``.
 
     Returns:
-        What its manifest says of it: ``rows``, the version of ``sqlite``, ``bytes`` and ``sha256`` of the file.
+        ``content``: the SHA-256 of what it holds, as far as ``end``, without UNSTABLE; its SHA-256; its size.
 
     Raises:
-        database.Failure: there is no snapshot; the code says why.
+        Failure: it is larger than ``bound``.
     """
-    copy, compressed = os.path.join(folder, "snapshot.db"), os.path.join(folder, "snapshot.gz")
+    content, whole, size = hashlib.sha256(), hashlib.sha256(), 0
+    for block in iter(lambda: file.read(1 << 20), b""):
+        if size + len(block) > bound:
+            raise Failure("DAMAGED", f"the snapshot unpacks to more than the {bound} bytes that it should; left alone")
+        write(block)
+        whole.update(block)
+        stable = bytearray(block[: max(0, end - size)])
+        for first, last in UNSTABLE if not size else ():
+            stable[first:last] = bytes(len(stable[first:last]))
+        content.update(stable)
+        size += len(block)
+    return content.hexdigest(), whole.hexdigest(), size
+
+
+def create(path: str, mode: int = 0o600) -> IO[bytes]:
+    """Make a new file in the place of what an earlier run left; a link there is never written through."""
+    for suffix in ("", *BESIDE):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path + suffix)
+    return open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, mode), "wb")
+
+
+def remove(path: str) -> None:
+    """Remove a file that may not be there."""
+    with contextlib.suppress(OSError):
+        os.remove(path)
+
+
+def is_there(path: str) -> bool:
+    """Tell whether there is something; where that may not be asked, OSError says so."""
     try:
-        rows = duplicate(path, copy)
-        with open(copy, "rb") as file, open(compressed, "wb") as raw, gzip.GzipFile("", "wb", 1, raw, 0) as packed:
-            # Higher levels take up to three times as long, for hardly less.
-            shutil.copyfileobj(file, packed)
-        os.remove(copy)
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def need_file(path: str) -> None:
+    """See that a file, and what SQLite would open beside it, is none that is waited for for ever, such as a pipe."""
+    for name in (path, *(path + suffix for suffix in BESIDE)):
+        if is_there(name) and not stat.S_ISREG(os.stat(name).st_mode):
+            raise Failure("DAMAGED", f"{name} is a folder, pipe, socket or device; a file was expected")
+    if not is_there(path):
+        raise Failure("NO_DATABASE", f"{path} {MEANING['NO_DATABASE']}")
+
+
+def connect(path: str, options: str) -> sqlite3.Connection:
+    """Open an existing database; see https://sqlite.org/uri.html for the options."""
+    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None)
+    # A read-only root leaves SQLite no place for temporary files.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def exchange(path: str, part: str, *, keep: bool) -> None:
+    """Put ``part`` in the place of ``path`` so that whoever looks, also after a power cut, finds one of them, whole.
+
+    Args:
+        path: the database.
+        part: what takes its place, in the same folder and on the disk already.
+        keep: leave the old one, with its journal, beside the new one under another name.
+    """
+    aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    os.chmod(part, stat.S_IMODE(os.stat(path).st_mode) if is_there(path) else 0o644)
+    if keep:
+        os.link(path, aside)
+    for suffix in BESIDE:
+        # SQLite would take one that is left here for the new database's.
+        if os.path.lexists(path + suffix):
+            os.rename(path + suffix, aside + suffix) if keep else os.remove(path + suffix)
+    os.replace(part, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+@contextlib.contextmanager
+def opened(path: str, *, writable: bool = False) -> Iterator[tuple[sqlite3.Connection, IO[bytes]]]:
+    """Open a database, and its file."""
+    need_file(path)
+    # The file is closed last, for to close it gives up all locks on it: https://sqlite.org/howtocorrupt.html.
+    with open(path, "r+b" if writable else "rb") as file:
+        options = "mode=rw" if writable else "mode=ro"
+        # From a read-only mount a database in WAL mode that nobody has open can be read only as one that never changes.
+        # Nor does it while there is no -wal: who writes makes one first, and cannot remove it against this lock, which
+        # all readers have (SHARED_FIRST of SQLite's os.h).
+        closed = not writable and is_wal(file) and not is_there(path + "-wal")
+        if closed:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 510, 0x40000002)
+            options += "&immutable=1"
+        with explained(path, path if writable else ""), contextlib.closing(connect(path, options)) as connection:
+            yield connection, file
+            if closed and any(is_there(path + suffix) for suffix in BESIDE):
+                raise Failure("BUSY", f"{path} {MEANING['BUSY']}")
+
+
+@contextlib.contextmanager
+def held(path: str, *, writable: bool = False) -> Iterator[Found]:
+    """Look at a database, and keep writers out of its file until the end.
+
+    If ``writable``, what a killed writer left behind is rolled back, or brought in, first.
+    """
+    with opened(path, writable=writable) as (connection, file):
+        found, end, damage = {}, sys.maxsize, None
+        try:
+            with explained(path, path if writable else ""):
+                if writable:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                connection.execute("BEGIN EXCLUSIVE" if writable else "BEGIN")
+                found = examine(connection, path)
+                (pages,), (size,) = (connection.execute(f"PRAGMA page_{word}").fetchone() for word in ("count", "size"))
+                end = pages * size
+        except Failure as failure:
+            if failure.code != "DAMAGED":
+                raise
+            damage = failure
+        if not damage and is_there(path + "-wal") and os.path.getsize(path + "-wal"):
+            code = "BUSY" if writable else "RECOVER"
+            raise Failure(code, f"{path} {MEANING[code]} ({path}-wal is not empty)")
+        yield Found(found, *stream(file, end=end)[:2], damage)
+
+
+def is_wal(file: IO[bytes]) -> bool:
+    """Tell whether a database's file says that it is in WAL mode."""
+    return os.pread(file.fileno(), 1, 18) == b"\2"
+
+
+def duplicate(path: str, copy: str) -> None:
+    """Copy a database by SQLite's own means to an empty file; see https://sqlite.org/backup.html."""
+    with opened(path) as (source, _), contextlib.closing(connect(copy, "mode=rw")) as target:
+        # All pages are those of the one state that is read here first.
+        source.execute("BEGIN")
+        (pages,) = source.execute("PRAGMA page_count").fetchone()
+        with explained(path, copy):
+            # One without a page would become one with a page.
+            if pages:
+                source.backup(target)
+            # A database in WAL mode could not be opened on a read-only mount.
+            target.execute("PRAGMA journal_mode = DELETE")
+
+
+def unpack(snapshot: str, manifest: str, part: str) -> tuple[int, str]:
+    """Decompress a snapshot to the disk itself, and prove that it is what its manifest says; return rows and content.
+
+    A manifest of version 1.0.0 has only ``rows``; the size is then what gzip itself noted.
+    """
+    need_file(snapshot)
+    try:
+        said = json.loads(manifest)
+        with open(snapshot, "rb") as file:
+            file.seek(max(0, os.path.getsize(snapshot) - 4))
+            size = int(said.get("database_bytes", int.from_bytes(file.read(), "little")))
+        with gzip.open(snapshot) as packed, create(part) as file:
+            content, _, _ = stream(packed, file.write, size)
+            file.flush()
+            os.fsync(file.fileno())
+        name = "the snapshot"
+        tables = examine_alone(part, name)
+        rows = sum(tables.values())
+        expected = {"rows": said["rows"], "tables": said.get("tables", tables), "content": said.get("content", content)}
+    except (
+        EOFError,
+        gzip.BadGzipFile,
+        zlib.error,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        message = f"the snapshot or its manifest is damaged ({error}); nothing was changed"
+        raise Failure("DAMAGED", message) from error
+    if expected != {"rows": rows, "tables": tables, "content": content}:
+        message = f"{name} is not what its manifest says: it has {rows} rows, the manifest {said['rows']}"
+        raise Failure("DAMAGED", f"{message}; nothing was changed")
+    return rows, content
+
+
+def examine_alone(path: str, name: str) -> dict[str, int]:
+    """Do what ``examine`` does with a file that nobody else uses, and that a read-only mount can serve."""
+    with open(path, "rb") as file:
+        if is_wal(file):
+            raise Failure("DAMAGED", f"{name} was not made by a backup (WAL mode); nothing was changed")
+    with explained(name), contextlib.closing(connect(path, "mode=ro&immutable=1")) as connection:
+        return examine(connection, name)
+
+
+def examine(connection: sqlite3.Connection, name: str) -> dict[str, int]:
+    """See that a database is intact, and count the rows of each table.
+
+    A virtual table, whose module this SQLite may lack, has no root page; its rows are in other tables.
+    """
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise Failure("DAMAGED", f"{name} {MEANING['DAMAGED']} ({verdict})")
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage ORDER BY name")
+    count = "SELECT count(*) FROM main."
+    return {
+        table: connection.execute(count + '"' + table.replace('"', '""') + '"').fetchone()[0]
+        for (table,) in tables.fetchall()
+    }
+
+
+@contextlib.contextmanager
+def explained(path: str, written: str = "") -> Iterator[None]:
+    """Give what SQLite reports of the database at ``path``, or of the file ``written``, its code.
+
+    SQLite never translates its messages (https://sqlite.org/rescode.html); Python has the numbers only from 3.11 on.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        codes = next((codes for words, *codes in REPORTS if words in str(error)), ["DAMAGED", "DAMAGED"])
+        code = codes[bool(written)]
+        if "unable to open" in str(error):
+            # It is there: what cannot be opened is it, or what is beside it.
+            files = [os.path.dirname(os.path.abspath(written))] if written else [path, *(path + end for end in BESIDE)]
+            allowed = all(os.access(file, os.W_OK if written else os.R_OK) for file in files if is_there(file))
+            code = code if allowed else "NO_PERMISSION"
+        raise Failure(code, f"{written or path} {MEANING[code]} ({error})") from error
+
+
+def main(arguments: list[str]) -> None:
+    """Run one command, print its result, or its error and end with the status of that."""
+    commands = {function.__name__: function for function in (take, describe, check, replace)}
+    try:
+        function = commands.get(arguments[0]) if arguments else None
+        if not function or function.__code__.co_argcount != len(arguments) - 1:
+            raise Failure("USAGE", f"the first argument is one of {', '.join(commands)}; see the text of the program")
+        print(json.dumps(function(*arguments[1:])))
+        return
+    except Failure as failure:
+        code, message = failure.code, str(failure)
+    except MemoryError:
+        code, message = "NO_SPACE", "there is not enough memory; give the container more"
     except OSError as error:
-        raise database.Failure("SEM_ESPACO", f"a cópia não pode ser gravada ({error.strerror}).") from error
-    with open(compressed, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"rows": rows, "sqlite": sqlite3.sqlite_version, "bytes": os.path.getsize(compressed), "sha256": digest}
-
-
-def fingerprint(path: str) -> dict[str, object]:
-    """Say what the database at ``path`` holds, in whatever order its pages are in the file.
-
-    Returns:
-        ``rows``: how many records; ``content``: the SHA-256 of the schema and of all rows of all tables.
-
-    Raises:
-        database.Failure: it cannot be read; the code says why.
-    """
-    digest = hashlib.sha256()
-    try:
-        with contextlib.closing(database.open_for_reading(path)) as connection:
-            connection.execute(f"PRAGMA busy_timeout = {WAIT}")
-            # All that follows sees one state.
-            connection.execute("BEGIN")
-            database.examine(connection, path)
-            rows = database.count(connection)
-            # Text is taken as it is stored, be it text or not; and told apart from a BLOB of the same bytes.
-            connection.text_factory = bytearray
-            schema = connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
-            tables = [bytes(name).decode().replace('"', '""') for kind, name, _ in schema if kind == b"table"]
-            for row in itertools.chain(schema, *(connection.execute(f'SELECT * FROM "{name}"') for name in tables)):
-                digest.update(repr(row).encode())
-    except sqlite3.Error as error:
-        raise database.explain(error, path, writing=False) from error
-    return {"rows": rows, "content": digest.hexdigest()}
-
-
-def duplicate(path: str, copy: str) -> int:
-    """Copy the database at ``path`` by SQLite's own means, prove the copy, and return how many records it holds."""
-    try:
-        with contextlib.closing(database.open_for_reading(path)) as source:
-            source.execute(f"PRAGMA busy_timeout = {WAIT}")
-            # All that follows sees the one state that this transaction began with.
-            source.execute("BEGIN")
-            rows = database.count(source)
-            with contextlib.closing(sqlite3.connect(copy)) as target:
-                write_pages(source, target, copy)
-                # From here on writers may commit again.
-                source.rollback()
-                database.examine(target, path)
-                if database.count(target) != rows:
-                    raise database.Failure("CORROMPIDO", f"{path} não está íntegro: faltam registros na cópia.")
-    except sqlite3.Error as error:
-        raise database.explain(error, path, writing=False) from error
-    return rows
-
-
-def write_pages(source: sqlite3.Connection, target: sqlite3.Connection, copy: str) -> None:
-    """Copy all pages; see https://sqlite.org/backup.html."""
-    try:
-        source.backup(target)
-        # A database in WAL mode could not be opened on a read-only mount.
-        target.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.OperationalError as error:
-        raise database.explain(error, copy, writing=True) from error
+        code = CODES.get(error.errno or 0, "USAGE")
+        message = f"{error.filename or 'the folder that is written to'} {MEANING[code]} ({error.strerror})"
+    # What is stored can be in a message, and is no line of its own.
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message)
+    print(f"ERROR [{code}]: {line}", file=sys.stderr)
+    sys.exit(STATUS[code])
 
 
 if __name__ == "__main__":
-    try:
-        path, *folder = sys.argv[1:]
-        print(json.dumps(take(path, *folder) if folder else fingerprint(path)))
-    except database.Failure as failure:
-        failure.end()
+    main(sys.argv[1:])

@@ -1,0 +1,192 @@
+"""Keep snapshots on the controller so that one is removed only where others are proven newer; for the role backup."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+SERIES = ("host", "engine", "volume", "database")  # what a manifest says that its snapshot is of
+
+
+def begin(folder: str, series: str) -> dict[str, Any]:
+    """Make a folder in ``folder`` for a snapshot on its way, and remove those that plays which have ended left there.
+
+    Returns:
+        ``part``: where to put the snapshot; ``after``: the highest number of those of the ``series`` that are there.
+    """
+    ours = series_of(json.loads(series))
+    with locked(folder) as place:
+        for left in place.glob(".part-*"):
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+                label = json.loads((left / "series").read_text())
+                if label["series"] == ours and not is_alive(label["play"]):
+                    shutil.rmtree(left)
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=place))
+        write(part / "series", {"series": ours, "play": play()})
+        numbers = (manifest["number"] for manifest in manifests(place).values() if series_of(manifest) == ours)
+        return {"part": str(part / "snapshot.gz"), "after": max(numbers, default=0)}
+
+
+def finish(part: str, folder: str, manifest: str, keep: str) -> dict[str, Any]:
+    """Keep what arrived in ``part`` if it is what its ``manifest`` says, and of older ones only ``keep``; 0 keeps all.
+
+    Returns:
+        ``file``: the snapshot; ``number``: higher than that of all others of its database; ``removed``: snapshots.
+    """
+    said, path, surplus = json.loads(manifest), Path(part), int(keep)
+    ours = series_of(said)
+    with locked(folder) as place:
+        if path.parent.parent != place or not path.parent.name.startswith(".part-"):
+            raise ValueError(f"{part} is not where begin said")
+        try:
+            prove(path, said)
+            others = [other for other in manifests(place).values() if all(other[k] == said[k] for k in SERIES[2:])]
+            said["number"] = 1 + max(said["after"], *(other["number"] for other in others), 0)
+            said["created"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+            write(path.with_name("manifest"), said)
+            # The manifest first: a snapshot without one could neither be put back nor be removed.
+            for source, suffix in ((path.with_name("manifest"), ".json"), (path, ".gz")):
+                target = place / (name_of(said) + suffix)
+                if os.path.lexists(target):
+                    raise FileExistsError(f"{target} is there already")
+                source.rename(target)
+            synchronize(place)
+        finally:
+            shutil.rmtree(path.parent, ignore_errors=True)
+        return {"file": str(target), "number": said["number"], "removed": retain(place, ours, surplus)}
+
+
+def retain(place: Path, ours: dict[str, Any], keep: int) -> list[str]:
+    """Remove each snapshot of a series that had ended before ``keep`` others began which are kept and whole."""
+    kept: list[dict[str, Any]] = []
+    removed = []
+    for name, said in sorted(manifests(place).items(), key=lambda item: -item[1]["number"]):
+        # One that was given another name is its owner's.
+        if series_of(said) != ours or name != name_of(said):
+            continue
+        snapshot = place / f"{name}.gz"
+        if 0 < keep <= sum(said["number"] <= newer["after"] for newer in kept):
+            snapshot.unlink(missing_ok=True)
+            (place / f"{name}.json").unlink()
+            removed.append(str(snapshot))
+        elif snapshot.is_file() and not snapshot.is_symlink() and snapshot.stat().st_size == said["bytes"]:
+            kept.append(said)
+    return removed
+
+
+def manifests(place: Path) -> dict[str, dict[str, Any]]:
+    """Return what manifests say that tell the order of their snapshots, by their names without the suffix."""
+    found = {}
+    for path in place.iterdir():
+        if path.suffix == ".json" and path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+                said = json.loads(path.read_text())
+                series_of(said)
+                if (
+                    all(type(said[key]) is int for key in ("number", "after", "bytes"))
+                    and said["after"] < said["number"]
+                ):
+                    found[path.stem] = said
+    return found
+
+
+def series_of(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what a snapshot is of."""
+    return {key: said[key] for key in SERIES}
+
+
+def name_of(said: dict[str, Any]) -> str:
+    """Return the name of a snapshot's files, without the suffix."""
+    return f"{said['volume']}@{said['database']}@{said['number']:06}-{said.get('created')}".replace("/", "_")
+
+
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[Path]:
+    """Make a folder that is its owner's alone, or see that it is, and keep other runs of this program out of it."""
+    place = Path(os.path.abspath(folder))
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = place.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise ValueError(f"{place} is a link, or no folder; nothing is kept in it")
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise ValueError(f"{place} is not yours alone to write to: chown it to you and chmod go-w it")
+    lock = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield place
+    finally:
+        os.close(lock)
+
+
+def prove(path: Path, said: dict[str, Any]) -> None:
+    """See that a file is what its manifest says, make it its owner's alone, and wait until it is on the disk."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        size = os.fstat(file.fileno()).st_size
+        if (size, hashlib.file_digest(file, "sha256").hexdigest()) != (said["bytes"], said["sha256"]):
+            raise ValueError(f"the snapshot {path} was damaged on its way; run the backup again")
+        os.fsync(file.fileno())
+
+
+def write(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON to a new file that is its owner's alone, and wait until it is on the disk."""
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(json.dumps(value, indent=4) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def synchronize(folder: Path) -> None:
+    """Wait until the list of names that a folder is is on the disk."""
+    number = os.open(folder, os.O_RDONLY)
+    os.fsync(number)
+    os.close(number)
+
+
+def play() -> int:
+    """Return the number of the process that lives as long as the play: ansible-playbook, else the parent."""
+    found = number = os.getppid()
+    with contextlib.suppress(OSError, ValueError):
+        while number > 1:
+            if os.path.exists("/proc/self/stat"):
+                words = Path(f"/proc/{number}/cmdline").read_text().split("\0")
+                parent = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1]
+            else:
+                command = ["ps", "-o", "ppid=", "-o", "args=", "-p", str(number)]
+                parent, *words = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
+            # Those of its tasks have the same words, and end before it.
+            if "ansible-playbook" in map(os.path.basename, words):
+                found = number
+            number = int(parent)
+    return found
+
+
+def is_alive(number: int) -> bool:
+    """Tell whether there is a process of that number."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"begin": begin, "finish": finish}
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        sys.exit(" ".join(f"keep.py: {error}".split()))
