@@ -66,6 +66,23 @@ def finish(part: str, folder: str, manifest: str, keep: str) -> dict[str, Any]:
         return {"file": str(target), "number": said["number"], "removed": retain(place, ours, surplus)}
 
 
+def verify(snapshot: str) -> dict[str, Any]:
+    """Return the manifest of a kept ``snapshot`` that is whole; one of version 1.0.0 has no ``number``."""
+    path = Path(snapshot)
+    if path.suffix != ".gz" or not path.is_file():
+        raise ValueError("is no snapshot: a file with the ending .gz and its manifest beside it")
+    manifest = path.with_suffix(".json")
+    try:
+        said: dict[str, Any] = json.loads(manifest.read_text())
+        expected = said["sha256"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        raise ValueError(f"is no snapshot: its manifest {manifest} is missing or is none") from None
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise ValueError("is damaged: it has another SHA-256 than its manifest says")
+    return said
+
+
 def retain(place: Path, ours: dict[str, Any], keep: int) -> list[str]:
     """Remove each snapshot of a series that had ended before ``keep`` others began which are kept and whole."""
     kept: list[dict[str, Any]] = []
@@ -183,10 +200,10 @@ def is_alive(number: int) -> bool:
     return True
 
 
-COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"begin": begin, "finish": finish}
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"begin": begin, "finish": finish, "verify": verify}
 
 if __name__ == "__main__":
     try:
         print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        sys.exit(" ".join(f"keep.py: {error}".split()))
+        sys.exit(" ".join(str(error).split()))
