@@ -5,14 +5,6 @@ BIN := .venv/bin
 # Only who is not root and may not become it without a password is asked for one, and only to install an engine.
 ASK := $(shell [ -S /var/run/docker.sock ] || [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo --ask-become-pass)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# Molecule calls Ansible's programs by name: with this line in a .pth file it finds those beside it, though nothing is activated.
-FIND_EACH_OTHER := import os, sys; os.environ["PATH"] = sys.prefix + "/bin" + os.pathsep + os.environ.get("PATH", os.defpath)
-# Molecule takes every TERM with xterm in it for a terminal, a file that its output goes to included.
-COLOUR_TERMINALS_ONLY := import os, sys; sys.stdout and sys.stdout.isatty() or os.environ.setdefault("NO_COLOR", "1")
-# Ansible sends each module as an archive of sources, which Python would compile anew in each task. With this line the modules
-# that run on this machine take Ansible's library and community.docker from .venv, where the same sources are compiled.
-TAKE_COMPILED := import sys; program = str(sys.orig_argv); "/AnsiballZ_" in program and __import__("ansible.module_utils"); \
-  "/AnsiballZ_docker_" in program and __import__("ansible_collections.community.docker.plugins.module_utils")
 
 # Scenarios with engines of their own, which can run beside those on the user's.
 APART := fleet crash readme report
@@ -68,11 +60,11 @@ ruff:
 	$(BIN)/ruff format --check .
 
 mypy:
-	$(BIN)/mypy files playbooks roles tests
+	$(BIN)/mypy files playbooks roles tests .config/venv/compiled_modules.py
 	$(BIN)/mypy molecule
 
 shellcheck:
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run .config/venv/molecule
 
 check-jsonschema:
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
@@ -122,7 +114,8 @@ lock: ## write requirements.txt anew from requirements.in
 	@rm -rf .venv  # venv --clear would empty what a link points to
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
+	@cp .config/venv/molecule $(BIN)/molecule
+	@packages=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	  && cp .config/venv/compiled_modules.py "$$packages" && echo 'import compiled_modules' > "$$packages/compiled_modules.pth"
 	@$(BIN)/python -m compileall -qq -j 0 -x 'ansible_collections/(?!community/docker)' .venv/lib
-	@printf '%s\n' '$(FIND_EACH_OTHER)' '$(COLOUR_TERMINALS_ONLY)' '$(TAKE_COMPILED)' \
-	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/path.pth"
 	@touch $@

@@ -12,12 +12,14 @@ of its own, which listens on the host's network.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 # Where containerd makes sockets and sshd wants a folder, whatever their configurations say.
@@ -38,17 +40,30 @@ class PrivateEngine:
     Args:
         size: how much its data may take, as a tmpfs has it (``100m``); as much as the disk has, if empty.
         overlay: a folder whose content is laid over LAYERS of the root; nothing is, if empty.
+        tmp: whether it has a /tmp of its own, as an engine that is a snap has.
+        init: whether it finds docker-init, which ``docker run --init`` needs.
+        options: what its daemon.json says; that of this machine holds if nothing is given.
 
     Raises:
         RuntimeError: the namespaces cannot be made: that needs root, or sudo without a password.
     """
 
-    def __init__(self, size: str = "", overlay: Path | str = "") -> None:
+    def __init__(
+        self,
+        size: str = "",
+        overlay: Path | str = "",
+        *,
+        tmp: bool = False,
+        init: bool = True,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
+        configuration = {**(options or {}), **({} if init else {"init-path": "/nonexistent"})}
+        settings = {"size": size, "overlay": str(overlay), "tmp": tmp, "configuration": configuration}
         sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
         namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         # In a session of its own, an interrupt from the keyboard ends the test and not what cleans up after it.
         self.process = subprocess.Popen(
-            [*sudo, *namespaces, sys.executable, "-I", __file__, size, str(overlay)],
+            [*sudo, *namespaces, sys.executable, "-I", __file__, json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -92,6 +107,8 @@ def start(folder: Path) -> None:
         "exec-opt": "native.cgroupdriver=cgroupfs",
         "cgroup-parent": f"/{folder.name}",
     }
+    if (folder / "daemon.json").exists():
+        options["config-file"] = folder / "daemon.json"
     # The second address is the one that whoever is in these namespaces takes for granted.
     command = ["unshare", "--net", "dockerd", *(f"--{name}={value}" for name, value in options.items())]
     with (folder / "dockerd.log").open("a") as log:
@@ -161,7 +178,7 @@ def mount(kind: str, options: str, target: Path) -> None:
     subprocess.run(["mount", "-t", kind, "-o", options, kind, target], check=True)
 
 
-def main(size: str, overlay: str) -> None:
+def main(size: str, overlay: str, *, tmp: bool, configuration: Mapping[str, object]) -> None:
     """Make the folder and print its path; then do as each line says, and print the line when it is done."""
     if os.getpid() != 1:
         sys.exit("this program kills all processes that it sees: only PrivateEngine may start it")
@@ -180,6 +197,10 @@ def main(size: str, overlay: str) -> None:
             upper.mkdir(parents=True)
             work.mkdir(parents=True)
             mount("overlay", f"lowerdir={lower}:/{name},upperdir={upper},workdir={work}", Path("/", name))
+        if tmp:  # last, for the overlay may be in there
+            mount("tmpfs", "mode=1777", Path("/tmp"))  # noqa: S108
+        if configuration:
+            (folder / "daemon.json").write_text(json.dumps(configuration))
         signal.signal(signal.SIGCHLD, reap)
         print(folder, flush=True)
         for line in sys.stdin:
@@ -191,4 +212,4 @@ def main(size: str, overlay: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(**json.loads(sys.argv[1]))

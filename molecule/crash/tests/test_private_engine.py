@@ -1,4 +1,4 @@
-"""The engine of these tests leaves nothing behind, in whatever way its test ends."""
+"""The engine of the tests is as it was asked for, and leaves nothing behind, in whatever way its test ends."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from shared.demo import REPOSITORY, Demo
 from shared.engine import Engine
+from shared.private_engine import PrivateEngine
 from shared.system import wait_for
+from testinfra.host import Host
 
 # A test that has a container running with a volume, and is then interrupted.
 TEST = """
@@ -63,3 +67,44 @@ def test_nothing_is_left_when_the_test_is_interrupted(
         test.send_signal(number)
         assert test.wait(timeout=10) != 0
         wait_for(lambda: traces(name) == [])
+
+
+@pytest.fixture(scope="module")
+def special(host: Host, private: PrivateEngine, demo: Demo) -> Iterator[Engine]:
+    """An engine with a /tmp of its own, without docker-init, that keeps little of what containers print."""
+    special = PrivateEngine(tmp=True, init=False, options={"log-driver": "json-file", "log-opts": {"max-size": "1k"}})
+    try:
+        special.tell("start")
+        wait_for((special.folder / "docker.sock").exists)
+        archive, usual = private.scratch / "special.tar", Engine(host)
+        usual.output("save", f"--output={archive}", usual.base(demo.image))
+        engine = Engine(host, special.address)
+        engine.output("load", f"--input={archive}")
+        yield engine
+    finally:
+        special.close()
+
+
+def test_engine_with_a_tmp_of_its_own_does_not_see_this_one(special: Engine, engine: Engine, demo: Demo) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as shared:
+        (Path(shared) / "file").touch()
+        look = ("run", "--rm", f"--volume={shared}:/shared", engine.base(demo.image), "ls", "/shared")
+        assert (engine.output(*look), special.output(*look)) == ("file", "")
+
+
+def test_engine_without_docker_init_runs_nothing_with_it(special: Engine, engine: Engine, demo: Demo) -> None:
+    base = engine.base(demo.image)
+    engine.output("run", "--rm", "--init", base, "true")
+    special.output("run", "--rm", base, "true")
+    assert "/nonexistent" in special.docker("run", "--rm", "--init", base, "true").stderr
+
+
+def test_engine_keeps_as_much_as_its_configuration_says(special: Engine, engine: Engine, demo: Demo) -> None:
+    assert special.output("info", "--format={{.LoggingDriver}}") == "json-file"
+    kept = []
+    for one in (engine, special):
+        one.output("run", "--name=talker", engine.base(demo.image), "seq", "1000")
+        kept.append(len(one.output("logs", "talker").splitlines()))
+        one.output("rm", "talker")
+    assert kept[0] == 1000
+    assert 0 < kept[1] < 100

@@ -43,7 +43,7 @@ def test_volume_is_adopted_when_asked_and_still_not_removed(engine: Engine, thei
     assert engine.rows(demo.image, theirs) == [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
     result = demo.play("teardown.yml", demo_volume=theirs)
     assert f"The volume {theirs} stays: this project did not create it" in result.stdout
-    assert engine.inspect("volume", theirs)["Labels"] is None
+    assert not engine.inspect("volume", theirs)["Labels"]
     assert demo.play("site.yml").returncode == 0
     assert run(engine, theirs, "cat", "/data/file") == "precious"
 
