@@ -163,6 +163,7 @@ def test_any_database_is_taken_described_checked_and_put_back(
     said = json.loads(manifest)
     assert result("describe", path)["content"] == said["content"]
     found = result("check", output, manifest, path, scratch)
+    assert (found["changed"], found["replaced"]) == (False, False)
     assert (found["same"], found["damaged"], found["rows"], found["present"]) == (True, False, *[said["rows"]] * 2)
     assert tree(volume) == before
     replaced = result("replace", output, manifest, other, "false", "")
@@ -338,7 +339,7 @@ def test_killed_writer_is_said_and_rolled_back_by_replace(database: Path, output
         ["describe", database],
         ["check", output, manifest, database, scratch],
     ):
-        assert "run the application" in refusal("RECOVER", *arguments)
+        assert "run its writer" in refusal("RECOVER", *arguments)
     assert tree(database.parent) == before
     assert result("replace", output, manifest, database, "true", "")["same"]
     assert rows(database) == [("Alice",), (2,)]
@@ -357,7 +358,10 @@ def test_damaged_database_is_said_and_kept_beside_when_forced(
 ) -> None:
     manifest = take(database, output)
     if harm == "schema":
-        forged = "INSERT INTO sqlite_master VALUES ('table', 'x' || char(10) || 'ERROR [BUSY]: y', 'x', 99, 'CREATE')"
+        # What is stored is in SQLite's message, and neither decides what it means nor makes a line.
+        forged = (
+            "INSERT INTO sqlite_master VALUES ('table', 'database is locked'||char(10)||'ERROR [BUSY]: ', 'x', 99, 'x')"
+        )
         execute(database, "PRAGMA writable_schema = ON", forged)
     elif harm == "page":
         damage(database)

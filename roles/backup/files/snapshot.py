@@ -22,6 +22,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Callable, NamedTuple
 
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what JSON of another shape raises
 WAIT = 60.0  # seconds to wait for a writer, which may lock all readers out while a large batch is written
 BESIDE = ("-journal", "-wal", "-shm")  # what SQLite keeps beside a database
 
@@ -29,53 +30,39 @@ BESIDE = ("-journal", "-wal", "-shm")  # what SQLite keeps beside a database
 # (which the file says itself), not what it holds: journal mode; change counter and size; schema cookie; versions.
 UNSTABLE = ((18, 20), (24, 32), (40, 44), (92, 100))
 
-STATUS = {
-    "USAGE": 2,
-    "NO_DATABASE": 3,
-    "DAMAGED": 4,
-    "RECOVER": 5,
-    "BUSY": 6,
-    "NO_SPACE": 7,
-    "NO_PERMISSION": 8,
+# Each code of an error: the exit status, the numbers of the system that it stands for, and what is said of a file.
+CODES: dict[str, tuple[int, set[int], str]] = {
+    "USAGE": (2, set(), f"cannot be used here, by SQLite {sqlite3.sqlite_version}"),
+    "NO_DATABASE": (3, {errno.ENOENT, errno.ENOTDIR}, "does not exist; run what writes it first"),
+    "DAMAGED": (4, {errno.EIO}, "is no intact SQLite database, and was left as it is; use or restore another"),
+    "RECOVER": (5, set(), "has a change that a read-only mount cannot complete; run its writer and let it end"),
+    "BUSY": (6, {errno.EAGAIN}, "is in use by another process; try again"),
+    "NO_SPACE": (7, {errno.ENOSPC, errno.EDQUOT}, "cannot be written; free space there"),
+    "NO_PERMISSION": (
+        8,
+        {errno.EACCES, errno.EPERM, errno.EROFS},
+        f"is not open to user {os.getuid()}; give it the right",
+    ),
 }
-CODES = {
-    errno.ENOENT: "NO_DATABASE",
-    errno.ENOTDIR: "NO_DATABASE",
-    errno.EIO: "DAMAGED",
-    errno.EAGAIN: "BUSY",
-    errno.ENOSPC: "NO_SPACE",
-    errno.EDQUOT: "NO_SPACE",
-    errno.EACCES: "NO_PERMISSION",
-    errno.EPERM: "NO_PERMISSION",
-    errno.EROFS: "NO_PERMISSION",
-}
-MEANING = {
-    "USAGE": f"cannot be used here; SQLite is {sqlite3.sqlite_version}",
-    "NO_DATABASE": "does not exist; run what writes it first",
-    "DAMAGED": "is damaged, or no SQLite database; it was left as it is",
-    "RECOVER": "holds a change that a read-only mount cannot complete; run the application that writes it, and end it",
-    "BUSY": "is in use by another process; try again",
-    "NO_SPACE": "cannot be written; free space there",
-    "NO_PERMISSION": f"may not be used by the user {os.getuid()} of the container; give it the right to",
-}
-# A part of SQLite's message, and the code where it is about reading and about writing; any other is DAMAGED.
+# How a message of SQLite begins, and the code where it is about reading and about writing; any other is DAMAGED.
 REPORTS = (
-    ("locked", "BUSY", "BUSY"),
+    ("database is locked", "BUSY", "BUSY"),
+    ("database table is locked", "BUSY", "BUSY"),
     ("locking protocol", "BUSY", "BUSY"),
-    ("disk is full", "NO_SPACE", "NO_SPACE"),
+    ("database or disk is full", "NO_SPACE", "NO_SPACE"),
     ("disk I/O error", "DAMAGED", "NO_SPACE"),
-    ("readonly", "RECOVER", "NO_PERMISSION"),
-    ("unable to open", "RECOVER", "NO_SPACE"),
+    ("attempt to write a readonly database", "RECOVER", "NO_PERMISSION"),
+    ("unable to open database file", "RECOVER", "NO_SPACE"),
     ("no such", "USAGE", "USAGE"),
     ("unknown function", "USAGE", "USAGE"),
 )
 
 
 class Failure(Exception):
-    """An end that the user can act upon: a key of STATUS, and what happened and what to do."""
+    """An end that the user can act upon: a key of CODES, what happened, and what to do."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, name: str = "") -> None:
+        super().__init__(f"{name} {CODES[code][2]} ({message})" if name else message)
         self.code = code
 
 
@@ -115,13 +102,8 @@ def take(path: str, output: str) -> dict[str, Any]:
     finally:
         for suffix in ("", *BESIDE):
             remove(copy + suffix)
-    return {
-        "changed": True,
-        **said_of(tables, content),
-        "bytes": written,
-        "sha256": digest.hexdigest(),
-        "database_bytes": size,
-    }
+    file_said = {"bytes": written, "sha256": digest.hexdigest(), "database_bytes": size}
+    return {"changed": True, **said_of(tables, content), **file_said}
 
 
 def describe(path: str) -> dict[str, Any]:
@@ -134,10 +116,7 @@ def describe(path: str) -> dict[str, Any]:
 
 def check(snapshot: str, manifest: str, path: str, scratch: str) -> dict[str, Any]:
     """Prove a snapshot, unpacked in the folder ``scratch``, and compare it with the database at ``path``."""
-    part = os.path.join(scratch, "snapshot.db")
-    result = restore(snapshot, manifest, path, part)
-    del result["replaced"]
-    return result
+    return restore(snapshot, manifest, path, os.path.join(scratch, "snapshot.db"))
 
 
 def replace(snapshot: str, manifest: str, path: str, force: str, state: str) -> dict[str, Any]:
@@ -150,7 +129,7 @@ def replace(snapshot: str, manifest: str, path: str, force: str, state: str) -> 
         force: ``true``: even if that one holds rows, or is damaged.
         state: what an earlier ``check`` found; nothing else is replaced. Empty: anything is.
     """
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(os.path.abspath(path))
     return restore(snapshot, manifest, path, os.path.join(folder, f".{name}.restoring"), True, force == "true", state)
 
 
@@ -169,15 +148,8 @@ def restore(
                 exchange(path, part, keep=found.damage is not None)
     finally:
         remove(part)
-    return {
-        "changed": replaced,
-        "replaced": replaced,
-        "rows": rows,
-        "present": present,
-        "damaged": found.damage is not None,
-        "same": same,
-        "state": found.sha256,
-    }
+    place = {"present": present, "damaged": found.damage is not None, "same": same, "state": found.sha256}
+    return {"changed": replaced, "replaced": replaced, "rows": rows, **place}
 
 
 def said_of(tables: dict[str, int], content: str) -> dict[str, Any]:
@@ -240,9 +212,9 @@ def need_file(path: str) -> None:
     """See that a file, and what SQLite would open beside it, is none that is waited for for ever, such as a pipe."""
     for name in (path, *(path + suffix for suffix in BESIDE)):
         if is_there(name) and not stat.S_ISREG(os.stat(name).st_mode):
-            raise Failure("DAMAGED", f"{name} is a folder, pipe, socket or device; a file was expected")
+            raise Failure("DAMAGED", "a folder, pipe, socket or device, no file", name)
     if not is_there(path):
-        raise Failure("NO_DATABASE", f"{path} {MEANING['NO_DATABASE']}")
+        raise Failure("NO_DATABASE", "nothing of that name", path)
 
 
 def connect(path: str, options: str) -> sqlite3.Connection:
@@ -271,7 +243,7 @@ def exchange(path: str, part: str, *, keep: bool) -> None:
         if os.path.lexists(path + suffix):
             os.rename(path + suffix, aside + suffix) if keep else os.remove(path + suffix)
     os.replace(part, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    folder = os.open(os.path.dirname(part), os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
 
@@ -283,17 +255,17 @@ def opened(path: str, *, writable: bool = False) -> Iterator[tuple[sqlite3.Conne
     # The file is closed last, for to close it gives up all locks on it: https://sqlite.org/howtocorrupt.html.
     with open(path, "r+b" if writable else "rb") as file:
         options = "mode=rw" if writable else "mode=ro"
-        # From a read-only mount a database in WAL mode that nobody has open can be read only as one that never changes.
-        # Nor does it while there is no -wal: who writes makes one first, and cannot remove it against this lock, which
-        # all readers have (SHARED_FIRST of SQLite's os.h).
-        closed = not writable and is_wal(file) and not is_there(path + "-wal")
+        # From a read-only mount a database in WAL mode that nobody has open can only be read as one that never changes.
+        # It does not change while there is no -wal: who writes makes one first, and cannot remove it against this lock,
+        # which all readers have (SHARED_FIRST of SQLite's os.h).
+        closed = not writable and is_wal(file) and not any(is_there(path + suffix) for suffix in BESIDE[:2])
         if closed:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 510, 0x40000002)
             options += "&immutable=1"
         with explained(path, path if writable else ""), contextlib.closing(connect(path, options)) as connection:
             yield connection, file
-            if closed and any(is_there(path + suffix) for suffix in BESIDE):
-                raise Failure("BUSY", f"{path} {MEANING['BUSY']}")
+            if closed and any(is_there(path + suffix) for suffix in BESIDE[:2]):
+                raise Failure("BUSY", "somebody began to write", path)
 
 
 @contextlib.contextmanager
@@ -317,8 +289,7 @@ def held(path: str, *, writable: bool = False) -> Iterator[Found]:
                 raise
             damage = failure
         if not damage and is_there(path + "-wal") and os.path.getsize(path + "-wal"):
-            code = "BUSY" if writable else "RECOVER"
-            raise Failure(code, f"{path} {MEANING[code]} ({path}-wal is not empty)")
+            raise Failure("BUSY" if writable else "RECOVER", f"{path}-wal is not empty", path)
         yield Found(found, *stream(file, end=end)[:2], damage)
 
 
@@ -360,16 +331,7 @@ def unpack(snapshot: str, manifest: str, part: str) -> tuple[int, str]:
         tables = examine_alone(part, name)
         rows = sum(tables.values())
         expected = {"rows": said["rows"], "tables": said.get("tables", tables), "content": said.get("content", content)}
-    except (
-        EOFError,
-        gzip.BadGzipFile,
-        zlib.error,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, *MALFORMED) as error:
         message = f"the snapshot or its manifest is damaged ({error}); nothing was changed"
         raise Failure("DAMAGED", message) from error
     if expected != {"rows": rows, "tables": tables, "content": content}:
@@ -394,7 +356,7 @@ def examine(connection: sqlite3.Connection, name: str) -> dict[str, int]:
     """
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
-        raise Failure("DAMAGED", f"{name} {MEANING['DAMAGED']} ({verdict})")
+        raise Failure("DAMAGED", str(verdict), name)
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage ORDER BY name")
     count = "SELECT count(*) FROM main."
     return {
@@ -412,14 +374,14 @@ def explained(path: str, written: str = "") -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        codes = next((codes for words, *codes in REPORTS if words in str(error)), ["DAMAGED", "DAMAGED"])
+        codes = next((codes for words, *codes in REPORTS if str(error).startswith(words)), ["DAMAGED", "DAMAGED"])
         code = codes[bool(written)]
-        if "unable to open" in str(error):
+        if str(error).startswith("unable to open"):
             # It is there: what cannot be opened is it, or what is beside it.
             files = [os.path.dirname(os.path.abspath(written))] if written else [path, *(path + end for end in BESIDE)]
             allowed = all(os.access(file, os.W_OK if written else os.R_OK) for file in files if is_there(file))
             code = code if allowed else "NO_PERMISSION"
-        raise Failure(code, f"{written or path} {MEANING[code]} ({error})") from error
+        raise Failure(code, str(error), written or path) from error
 
 
 def main(arguments: list[str]) -> None:
@@ -432,16 +394,16 @@ def main(arguments: list[str]) -> None:
         print(json.dumps(function(*arguments[1:])))
         return
     except Failure as failure:
-        code, message = failure.code, str(failure)
+        end = failure
     except MemoryError:
-        code, message = "NO_SPACE", "there is not enough memory; give the container more"
+        end = Failure("NO_SPACE", "there is not enough memory; give the container more")
     except OSError as error:
-        code = CODES.get(error.errno or 0, "USAGE")
-        message = f"{error.filename or 'the folder that is written to'} {MEANING[code]} ({error.strerror})"
+        code = next((code for code, (_, numbers, _) in CODES.items() if error.errno in numbers), "USAGE")
+        end = Failure(code, str(error.strerror), error.filename or "the folder that is written to")
     # What is stored can be in a message, and is no line of its own.
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message)
-    print(f"ERROR [{code}]: {line}", file=sys.stderr)
-    sys.exit(STATUS[code])
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(end))
+    print(f"ERROR [{end.code}]: {line}", file=sys.stderr)
+    sys.exit(CODES[end.code][0])
 
 
 if __name__ == "__main__":
