@@ -66,3 +66,38 @@ def test_readme_says_what_is_handed_back_and_gives_one_right_example(role: Path)
     assert call["ansible.builtin.include_role"] == {"name": role.name}
     arguments, options = call.get("vars", {}).keys(), entry_points(role)["main"]
     assert {name for name, option in options.items() if option.get("required")} <= arguments <= options.keys()
+
+
+def messages(tasks: Any) -> list[str]:
+    """Return what the tasks of a file say, without the expressions in it."""
+    if isinstance(tasks, list):
+        return [message for task in tasks for message in messages(task)]
+    if not isinstance(tasks, dict):
+        return []
+    own = [
+        re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", str(value), flags=re.DOTALL)
+        for key, value in tasks.items()
+        if key == "msg"
+    ]
+    return own + [message for value in tasks.values() for message in messages(value)]
+
+
+@each_role
+def test_messages_name_arguments_of_the_role(role: Path) -> None:
+    said = [message for file in role.glob("tasks/*.yml") for message in messages(yaml.safe_load(file.read_text()))]
+    named = {word for message in said for word in re.findall(r"(?<!\w)[a-z]+(?:_[a-z]+)+(?!\w)", message)}
+    assert named <= entry_points(role)["main"].keys()
+
+
+@each_role
+def test_a_role_knows_no_setting_or_playbook_of_the_project_and_builds_no_list_in_a_loop(role: Path) -> None:
+    for file in (path for path in role.rglob("*.*") if path.suffix != ".pyc"):
+        text = file.read_text()
+        if file.name == "README.md":
+            text = re.sub(r"\]\([^)]*\)", "]", text)
+        assert re.findall(r".*(?:demo_|site\.yml|\.append\().*", text) == [], file
+
+
+def test_the_hardening_of_containers_is_written_once() -> None:
+    files = [file for file in REPOSITORY.glob("roles/**/*.yml") if "cap_drop" in file.read_text()]
+    assert [file.relative_to(REPOSITORY).parts[1] for file in files] == ["oneshot"]
