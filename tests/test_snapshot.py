@@ -347,12 +347,15 @@ def test_killed_writer_is_said_and_rolled_back_by_replace(database: Path, output
 
 
 @AS_ROOT
-def test_journal_that_may_not_be_read_is_not_called_a_missing_database(database: Path) -> None:
+def test_wal_that_may_not_be_read_is_not_called_an_unfinished_change(database: Path) -> None:
     for folder in database.parents[:-2]:
         folder.chmod(0o755)
-    kill_writer(database)
-    Path(f"{database}-journal").chmod(0)
+    execute(database, "PRAGMA journal_mode = WAL")
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("INSERT INTO t VALUES (3)")
+    Path(f"{database}-wal").chmod(0)
     refusal("NO_PERMISSION", "describe", database, before=UNPRIVILEGED)
+    writer.close()
 
 
 def test_journals_of_a_database_that_is_gone_are_not_taken_for_the_new_ones(database: Path, output: Path) -> None:
