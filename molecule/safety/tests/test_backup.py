@@ -221,8 +221,7 @@ def test_two_engines_of_one_inventory_name_leave_each_other_s(
     base = engine.base(demo.image)
     fetch = f"docker save {base} | docker --host={private.address} load"
     subprocess.run(["sh", "-c", fetch], check=True, stdout=subprocess.DEVNULL)
-    source = {"demo_base_image": base, "demo_base_image_source": "local"}
-    works(far.play("site.yml", demo_clients=["Longe"], **source))
+    works(far.play("site.yml", demo_clients=["Longe"], demo_base_image=base, demo_base_image_source="local"))
     for each in (far, demo, far, demo):
         works(each.play("playbooks/backup.yml", demo_backup_keep=1))
     kept = snapshots_in(folder)
@@ -260,10 +259,15 @@ def test_snapshots_are_their_owners_alone(demo: Demo, folder: Path, umask: int) 
     assert modes == {"localhost": 0o700, **files}
 
 
-def test_planted_links_are_not_followed(demo: Demo, folder: Path, tmp_path: Path) -> None:
+def test_planted_links_are_not_followed(engine: Engine, demo: Demo, folder: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir(mode=0o700)
-    (theirs / "file").write_text("theirs")
+    # It says that it is of a backup of this series, which was interrupted.
+    info = json.loads(engine.output("info", "--format={{json .}}"))
+    series = {"host": "localhost", "engine": {"id": info["ID"], "name": info["Name"]}}
+    label = {"series": series | {"volume": demo.volume, "database": "demo.db"}, "play": 2**22}
+    (theirs / "series").write_text(json.dumps(label))
+    before = {path.name: path.read_text() for path in theirs.iterdir()}
     folder.mkdir()
     (folder / "localhost").symlink_to(theirs)
     line = error(demo.play("playbooks/backup.yml"))
@@ -272,7 +276,7 @@ def test_planted_links_are_not_followed(demo: Demo, folder: Path, tmp_path: Path
     (folder / "localhost").mkdir(mode=0o700)
     (folder / "localhost/.part-planted").symlink_to(theirs)
     works(demo.play("playbooks/backup.yml"))
-    assert {path.name: path.read_text() for path in theirs.iterdir()} == {"file": "theirs"}
+    assert {path.name: path.read_text() for path in theirs.iterdir()} == before
     assert (folder / "localhost/.part-planted").is_symlink()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from shared.snapshots import snapshot_rows, snapshots_in
 from shared.system import wait_for
 from shared.volumes import DEFAULT_ROWS
 
-Arguments = tuple[tuple[str, ...], dict[str, object]]
+Arguments = Callable[[str], list[str]]
 
 
 @pytest.fixture
@@ -25,17 +26,17 @@ def lock(engine: Engine, demo: Demo, saved: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def arguments(saved: Path, tmp_path: Path) -> Callable[[str], Arguments]:
+def arguments(saved: Path, tmp_path: Path) -> Arguments:
     """Return the arguments of a play, by the name of the container that it runs."""
     table = tmp_path / "clientes.csv"
     table.write_text("nome\nBruno\nDavi\n")
 
-    def find(kind: str) -> Arguments:
+    def find(kind: str) -> list[str]:
         return {
-            "restore": (("playbooks/restore.yml",), {"demo_backup_file": str(saved)}),
-            "writer": (("site.yml", "--tags=write"), {"demo_clients_file": str(table)}),
-            "backup": (("playbooks/backup.yml",), {}),
-            "teardown": (("teardown.yml",), {}),
+            "restore": ["playbooks/restore.yml", "--extra-vars", f"demo_backup_file={saved}"],
+            "writer": ["site.yml", "--tags=write", "--extra-vars", f"demo_clients_file={table}"],
+            "backup": ["playbooks/backup.yml"],
+            "teardown": ["teardown.yml"],
         }[kind]
 
     return find
@@ -58,11 +59,10 @@ def is_running(engine: Engine, name: str) -> bool:
     ],
 )
 def test_play_that_is_at_work_is_left_alone(
-    engine: Engine, demo: Demo, lock: str, arguments: Callable[[str], Arguments], first: str, second: str
+    engine: Engine, demo: Demo, lock: str, arguments: Arguments, first: str, second: str
 ) -> None:
     name = f"{demo.image}-{first}"
-    words, settings = arguments(first)
-    play = demo.start(*words, **settings)
+    play = demo.start(*arguments(first))
     wait_for(lambda: is_running(engine, name))
     # However long the other play takes, this one does not stop waiting.
     init = engine.inspect("container", name)["State"]["Pid"]
@@ -71,8 +71,7 @@ def test_play_that_is_at_work_is_left_alone(
     child = int(children.read_text())
     os.kill(child, signal.SIGSTOP)
     identity, state, temporary = engine.inspect("container", name)["Id"], engine.state(), temporaries()
-    words, settings = arguments(second)
-    assert f"{name} is running" in error(demo.play(*words, **settings))
+    assert f"{name} is running" in error(demo.play(*arguments(second)))
     assert is_running(engine, name)
     assert engine.inspect("container", name)["Id"] == identity
     assert (engine.state(), temporaries()) == (state, temporary)
@@ -85,12 +84,11 @@ def test_play_that_is_at_work_is_left_alone(
 
 @pytest.mark.parametrize("kind", ["writer", "backup", "restore"])
 def test_next_play_removes_what_a_killed_one_left(
-    engine: Engine, demo: Demo, folder: Path, lock: str, arguments: Callable[[str], Arguments], kind: str
+    engine: Engine, demo: Demo, folder: Path, lock: str, arguments: Arguments, kind: str
 ) -> None:
     name = f"{demo.image}-{kind}"
-    words, settings = arguments(kind)
     before = set(folder.rglob("*"))
-    play = demo.start(*words, **settings)
+    play = demo.start(*arguments(kind))
     wait_for(lambda: is_running(engine, name))
     kill(play)
     engine.output("kill", name)
@@ -106,7 +104,7 @@ def test_next_play_removes_what_a_killed_one_left(
     for path in (*others, part):
         path.mkdir()
         (path / "file").touch()
-    works(demo.play(*words, **settings))
+    works(demo.play(*arguments(kind)))
     assert not left.exists()
     assert all((path / "file").exists() for path in (*others, part))
     assert not {path for path in parts if path.exists()}
@@ -129,3 +127,43 @@ def test_part_of_a_play_that_is_alive_stays(engine: Engine, demo: Demo, folder: 
     works(finished(play))
     assert len(snapshots_in(folder)) == 2
     assert not part.exists()
+
+
+# What happens when another play makes its container just after this one has looked whether there is one.
+AT_THE_SAME_TIME = """
+- hosts: docker_hosts
+  gather_facts: false
+  tasks:
+    - community.docker.docker_host_info: {containers: true, volumes: true, verbose_output: true}
+      register: before
+    - ansible.builtin.command: {argv: WORDS}
+    - ansible.builtin.include_role: {name: writer}
+      vars:
+        writer_container: NAME
+        writer_image: IMAGE
+        writer_volume: VOLUME
+        writer_database: demo.db
+        writer_names: [Davi]
+        writer_labels: {}
+        writer_engine: "{{ before }}"
+"""
+
+
+@pytest.mark.parametrize("state", ["created", "exited"])
+def test_container_that_another_play_has_just_made_is_not_taken_for_its_own(
+    engine: Engine, demo: Demo, tmp_path: Path, state: str
+) -> None:
+    name = f"{demo.image}-twice"
+    make = f"docker {'create' if state == 'created' else 'run'} --name={name} --volume={demo.volume}:/data"
+    words = [*make.split(), f"{demo.image}:latest", "writer", "--result", "Outra"]
+    settings = {"NAME": name, "IMAGE": f"{demo.image}:latest", "VOLUME": demo.volume, "WORDS": json.dumps(words)}
+    playbook = AT_THE_SAME_TIME
+    for word, value in settings.items():
+        playbook = playbook.replace(word, value)
+    (tmp_path / "play.yml").write_text(playbook)
+    try:
+        result = demo.play(str(tmp_path / "play.yml"))
+    finally:
+        engine.docker("rm", "--force", name)
+    assert "another play has just started one of that name" in error(result)
+    assert [5, "Davi"] not in engine.rows(demo.image, demo.volume)
