@@ -57,11 +57,6 @@ def test_writer_that_acknowledges_before_it_commits_is_found(engine: Engine, dem
 
 def test_reader_that_skips_the_recovery_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
     found = pytest.raises(AssertionError, match=r"Tally\(.* wrong=[1-9]")
-    with (
-        build(engine, demo, folder, "database.py", 'connect(path, "ro")', 'connect(path, "ro&immutable=1")') as (
-            wrong,
-            _,
-        ),
-        found,
-    ):
+    arguments = ("database.py", 'connect(path, "ro")', 'connect(path, "ro&immutable=1")')
+    with build(engine, demo, folder, *arguments) as (wrong, _), found:
         put_to_the_test(engine, wrong)
