@@ -26,6 +26,7 @@ PROGRAM = (Path(__file__).parents[1] / "roles/backup/files/snapshot.py").read_te
 # Another Python, to see that the program runs on it.
 PYTHON = os.environ.get("SNAPSHOT_PYTHON", sys.executable)
 STATUS = {"USAGE": 2, "NO_DATABASE": 3, "DAMAGED": 4, "RECOVER": 5, "BUSY": 6, "NO_SPACE": 7, "NO_PERMISSION": 8}
+UNPRIVILEGED = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user, or mounts")
 
 
@@ -345,6 +346,28 @@ def test_killed_writer_is_said_and_rolled_back_by_replace(database: Path, output
     assert rows(database) == [("Alice",), (2,)]
 
 
+@AS_ROOT
+def test_wal_that_may_not_be_read_is_not_called_an_unfinished_change(database: Path) -> None:
+    for folder in database.parents[:-2]:
+        folder.chmod(0o755)
+    execute(database, "PRAGMA journal_mode = WAL")
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("INSERT INTO t VALUES (3)")
+    Path(f"{database}-wal").chmod(0)
+    refusal("NO_PERMISSION", "describe", database, before=UNPRIVILEGED)
+    writer.close()
+
+
+def test_journals_of_a_database_that_is_gone_are_not_taken_for_the_new_ones(database: Path, output: Path) -> None:
+    manifest = take(database, output)
+    kill_writer(database)
+    database.unlink()
+    shutil.copy(f"{database}-journal", f"{database}-wal")
+    assert result("replace", output, manifest, database, "false", "")["replaced"]
+    assert set(tree(database.parent)) == {database.name}
+    assert rows(database) == [("Alice",), (2,)]
+
+
 def damage(path: Path) -> None:
     """Have another page's bytes in the second page."""
     data = bytearray(path.read_bytes())
@@ -539,8 +562,14 @@ def test_planted_links_are_not_written_through(database: Path, output: Path, scr
     assert result("check", output, manifest, database, scratch)["same"]
     execute(database, "DELETE FROM t")
     assert result("replace", output, manifest, database, "true", "")["replaced"]
-    assert victim.read_bytes() == b"mine"
     assert not output.is_symlink()
+    # Nor where one is planted again as soon as it has been removed.
+    part.symlink_to(victim)
+    program = PROGRAM.replace("os.remove(path + suffix)\n    return", "pass\n    return")
+    assert program != PROGRAM
+    refusal("USAGE", "replace", output, manifest, database, "true", "", program=program)
+    part.unlink(missing_ok=True)
+    assert victim.read_bytes() == b"mine"
     assert set(tree(database.parent)) == {database.name}
 
 
@@ -612,11 +641,12 @@ def test_full_disk_leaves_the_old_database_and_nothing_else(database: Path, outp
         refusal("NO_SPACE", "check", output, manifest, database, small)
         assert "free space" in refusal("NO_SPACE", "take", database, small / "snapshot.gz")
         assert tree(small) == before
+        # Room for the copy, but not for the compressed one as well.
+        subprocess.run(["mount", "-o", "remount,size=1500k", str(small)], check=True)
+        refusal("NO_SPACE", "take", database, small / "snapshot.gz")
+        assert tree(small) == before
     finally:
         subprocess.run(["umount", str(small)], check=True)
-
-
-UNPRIVILEGED = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
 
 
 @AS_ROOT

@@ -7,13 +7,15 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "oneshot/files"))
+from plays import marks
 
 SERIES = ("host", "engine", "volume", "database")  # what a manifest says that its snapshot is of
 
@@ -25,14 +27,13 @@ def begin(folder: str, series: str) -> dict[str, Any]:
         ``part``: where to put the snapshot; ``after``: the highest number of those of the ``series`` that are there.
     """
     ours = series_of(json.loads(series))
+    own, running = marks()
+    machine = own.partition("-")[0]
     with locked(folder) as place:
-        for left in place.glob(".part-*"):
-            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-                label = json.loads((left / "series").read_text())
-                if label["series"] == ours and not is_alive(label["play"]):
-                    shutil.rmtree(left)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=place))
-        write(part / "series", {"series": ours, "play": play()})
+        for left in place.glob(f".part-*.{machine}-*"):
+            if left.suffix[1:] not in running:
+                shutil.rmtree(left, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(prefix=".part-", suffix=f".{own}", dir=place))
         numbers = (manifest["number"] for manifest in manifests(place).values() if series_of(manifest) == ours)
         return {"part": str(part / "snapshot.gz"), "after": max(numbers, default=0)}
 
@@ -169,35 +170,6 @@ def synchronize(folder: Path) -> None:
     number = os.open(folder, os.O_RDONLY)
     os.fsync(number)
     os.close(number)
-
-
-def play() -> int:
-    """Return the number of the process that lives as long as the play: ansible-playbook, else the parent."""
-    found = number = os.getppid()
-    with contextlib.suppress(OSError, ValueError):
-        while number > 1:
-            if os.path.exists("/proc/self/stat"):
-                words = Path(f"/proc/{number}/cmdline").read_text().split("\0")
-                parent = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1]
-            else:
-                command = ["ps", "-o", "ppid=", "-o", "args=", "-p", str(number)]
-                parent, *words = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
-            # Those of its tasks have the same words, and end before it.
-            if "ansible-playbook" in map(os.path.basename, words):
-                found = number
-            number = int(parent)
-    return found
-
-
-def is_alive(number: int) -> bool:
-    """Tell whether there is a process of that number."""
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"begin": begin, "finish": finish, "verify": verify}
