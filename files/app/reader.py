@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import database
 
 # Somebody else may have stored what is no text, and an id that is no number.
-TEXT = "quote(id), iif(typeof(nome) = 'text', nome, quote(nome))"
+TEXT = "iif(typeof(id) = 'integer', id, quote(id)), iif(typeof(nome) = 'text', nome, quote(nome))"
 JSON = ", ".join(
     f"json_quote(iif(typeof({column}) IN ('blob', 'real'), quote({column}), {column}))" for column in ("id", "nome")
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -55,7 +57,7 @@ class Demo:
         """Run a playbook of the repository (or of a copy of it) to its end, with the configuration it has there."""
         command = self.command(playbook, *arguments, **settings)
         return subprocess.run(
-            command, cwd=at, env=environment(), check=False, capture_output=True, text=True, timeout=300
+            command, cwd=at, env=environment(), check=False, capture_output=True, text=True, timeout=900
         )
 
     def start(self, playbook: str, *arguments: str, **settings: object) -> subprocess.Popen[str]:
@@ -64,6 +66,24 @@ class Demo:
         return subprocess.Popen(
             command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
         )
+
+
+def finished(play: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait for the end of a playbook that was started."""
+    output, _ = play.communicate(timeout=900)
+    return subprocess.CompletedProcess(play.args, play.returncode, output)
+
+
+def kill(play: subprocess.Popen[str]) -> None:
+    """Kill a playbook that was started, with its workers and their modules, as a crash of the controller would."""
+    numbers = [play.pid]
+    for number in numbers:
+        for children in Path(f"/proc/{number}/task").glob("*/children"):
+            numbers += map(int, children.read_text().split())
+    for number in numbers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    play.communicate()
 
 
 def environment() -> dict[str, str]:

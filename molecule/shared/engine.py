@@ -22,7 +22,7 @@ import sqlite3, time
 connection = sqlite3.connect("/data/demo.db", isolation_level=None)
 connection.execute("BEGIN EXCLUSIVE")
 print("locked", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -21,10 +21,10 @@ def manifest(snapshot: Path) -> dict[str, Any]:
     return words
 
 
-def write_manifest(snapshot: Path, rows: int) -> None:
-    """Make the manifest beside a file agree with it, as one would who tampers with both."""
-    digest = hashlib.sha256(snapshot.read_bytes()).hexdigest()
-    snapshot.with_suffix(".json").write_text(json.dumps({"rows": rows, "sha256": digest}))
+def write_manifest(snapshot: Path, **words: object) -> None:
+    """Make the manifest beside a file agree with it, and say these words, as one would who tampers with both."""
+    file = {"bytes": snapshot.stat().st_size, "sha256": hashlib.sha256(snapshot.read_bytes()).hexdigest()}
+    snapshot.with_suffix(".json").write_text(json.dumps(manifest(snapshot) | file | words))
 
 
 def snapshot_rows(snapshot: Path) -> list[list[Any]]:

@@ -16,12 +16,12 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until ``condition`` holds, 30 s at most.
+    """Wait until ``condition`` holds, 2 minutes at most: machines may be slow.
 
     Raises:
         TimeoutError: it never held.
     """
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError

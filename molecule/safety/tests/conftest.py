@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from shared.demo import Demo
+from shared.demo import Demo, works
 from shared.engine import Engine
+from shared.snapshots import snapshots_in
 from shared.volumes import fill
+from testinfra.host import Host
 
 
 @pytest.fixture
@@ -22,3 +25,21 @@ def demo(engine: Engine, folder: Path) -> Demo:
     demo = Demo("safety", {"demo_backup_dir": str(folder)})
     fill(engine, demo, '["Alice", "Bruno", "Carla"]')
     return demo
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Path:
+    """A folder with a snapshot of the three records."""
+    folder = tmp_path_factory.mktemp("three")
+    demo = Demo("safety", {"demo_backup_dir": str(folder)})
+    fill(Engine(host), demo, '["Alice", "Bruno", "Carla"]')
+    works(demo.play("playbooks/backup.yml"))
+    return folder
+
+
+@pytest.fixture
+def saved(three: Path, folder: Path) -> Path:
+    """A snapshot of the three records, in the folder of the test."""
+    shutil.copytree(three, folder)
+    (snapshot,) = snapshots_in(folder)
+    return snapshot

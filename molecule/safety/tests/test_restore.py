@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
+import os
 import sqlite3
 import subprocess
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from shared.demo import Demo, error, recap, works
 from shared.engine import Engine
-from shared.programs import KEEP_BYTECODE, mount_snapshot, role_program
-from shared.snapshots import snapshot_rows, snapshots_in, write_manifest
+from shared.programs import KEEP_BYTECODE, PROGRAM, mount_snapshot, snapshot_program
+from shared.snapshots import manifest, snapshot_rows, snapshots_in, write_manifest
 from shared.volumes import DAMAGE_PAGE, DEFAULT_ROWS, FILL, LEAVE_HOT_JOURNAL, change, file_hashes, fill
-from testinfra.host import Host
 
 STALE = """
 import os
@@ -25,24 +25,6 @@ os.rename("/data/demo.db", "/data/other.db")
 for suffix in ("-journal", "-wal", "-shm"):
     open("/data/demo.db" + suffix, "wb").write(JOURNAL)
 """
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Path:
-    """A folder with a snapshot of the three records."""
-    folder = tmp_path_factory.mktemp("three")
-    demo = Demo("safety", {"demo_backup_dir": str(folder)})
-    fill(Engine(host), demo, '["Alice", "Bruno", "Carla"]')
-    works(demo.play("playbooks/backup.yml"))
-    return folder
-
-
-@pytest.fixture
-def saved(three: Path, folder: Path) -> Path:
-    """A snapshot of the three records, in the folder of the test."""
-    shutil.copytree(three, folder)
-    (snapshot,) = snapshots_in(folder)
-    return snapshot
 
 
 def restore(demo: Demo, snapshot: Path, **settings: bool | int | str) -> subprocess.CompletedProcess[str]:
@@ -109,7 +91,7 @@ def cut(snapshot: Path) -> None:
 def cut_and_sign(snapshot: Path) -> None:
     """Lose the second half, with a manifest that agrees."""
     cut(snapshot)
-    write_manifest(snapshot, 3)
+    write_manifest(snapshot)
 
 
 def flip_and_sign(snapshot: Path) -> None:
@@ -117,22 +99,44 @@ def flip_and_sign(snapshot: Path) -> None:
     data = bytearray(gzip.decompress(snapshot.read_bytes()))
     data[4096:4196] = b"\xff" * 100
     snapshot.write_bytes(gzip.compress(data))
-    write_manifest(snapshot, 3)
+    write_manifest(snapshot)
 
 
 def miscount(snapshot: Path) -> None:
     """Say that there are more rows than there are."""
-    write_manifest(snapshot, 4)
+    write_manifest(snapshot, rows=4)
+
+
+def pack(snapshot: Path, *statements: str) -> None:
+    """Pack another intact database, with a manifest that agrees with the file."""
+    path = snapshot.with_suffix(".other")
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+    snapshot.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    write_manifest(snapshot)
 
 
 def of_another_program(snapshot: Path) -> None:
     """Pack an intact database that has no table clientes."""
-    path = snapshot.with_suffix(".other")
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE notes (text)")
-    connection.close()
-    snapshot.write_bytes(gzip.compress(path.read_bytes()))
-    write_manifest(snapshot, 0)
+    pack(snapshot, "CREATE TABLE notes (text)", "INSERT INTO notes VALUES (1), (2), (3)")
+
+
+def of_other_rows(snapshot: Path) -> None:
+    """Pack an intact database of the same table, with as many rows."""
+    pack(snapshot, "CREATE TABLE clientes (id, nome)", "INSERT INTO clientes VALUES (1, 1), (2, 2), (3, 3)")
+
+
+def bomb(snapshot: Path) -> None:
+    """Pack 300 MB of nothing."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    with snapshot.open("wb") as file:
+        for _ in range(300):
+            file.write(packer.compress(bytes(1 << 20)))
+        file.write(packer.flush())
+    write_manifest(snapshot)
 
 
 def no_manifest(snapshot: Path) -> None:
@@ -158,10 +162,12 @@ def empty(snapshot: Path) -> None:
         (empty, "another SHA-256"),
         (no_manifest, "manifest"),
         (other_manifest, "manifest"),
-        (cut_and_sign, "ERRO [CORROMPIDO]: a cópia"),
-        (flip_and_sign, "ERRO [CORROMPIDO]: a cópia"),
-        (miscount, "ERRO [CORROMPIDO]: a cópia tem 3 registros em vez de 4"),
-        (of_another_program, "ERRO [SEM_BANCO]: a cópia"),
+        (cut_and_sign, "ERROR [DAMAGED]: the snapshot"),
+        (flip_and_sign, "ERROR [DAMAGED]: the snapshot"),
+        (miscount, "ERROR [DAMAGED]: the snapshot is not what its manifest says: it has 3 rows, the manifest 4"),
+        (of_another_program, "ERROR [DAMAGED]: the snapshot is not what its manifest says"),
+        (of_other_rows, "ERROR [DAMAGED]: the snapshot is not what its manifest says"),
+        (bomb, "ERROR [DAMAGED]: the snapshot unpacks to more than the"),
     ],
 )
 def test_snapshot_that_is_not_whole_or_not_ours_is_refused(
@@ -176,7 +182,7 @@ def test_snapshot_that_is_not_whole_or_not_ours_is_refused(
 
 
 def test_no_snapshot_is_one_line(demo: Demo, folder: Path) -> None:
-    assert "demo_backup_file" in error(demo.play("playbooks/restore.yml"))
+    assert "restore_file (not given) is no snapshot" in error(demo.play("playbooks/restore.yml"))
     assert "demo_backup_file" in error(restore(demo, folder / "missing.gz"))
 
 
@@ -221,16 +227,16 @@ def test_damaged_database_is_replaced_only_when_forced_and_kept_beside(engine: E
     works(restore(demo, saved, demo_restore_force=True))
     after = file_hashes(engine, demo)
     assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
-    assert [after[name] for name in after if name.startswith("demo.db.danificado-")] == [before["demo.db"]]
+    assert [after[name] for name in after if name.startswith("demo.db.damaged-")] == [before["demo.db"]]
 
 
 def test_database_that_changed_since_its_records_were_saved_is_not_replaced(
     engine: Engine, demo: Demo, saved: Path, tmp_path: Path
 ) -> None:
     fill(engine, demo, '["Davi"]')
-    assert run(demo, saved, tmp_path, "replace", "true", state="0" * 64).startswith("ERRO [OCUPADO]")
+    assert run(demo, saved, tmp_path, "replace", "true", state="0" * 64).startswith("ERROR [BUSY]")
     assert engine.rows(demo.image, demo.volume) == [[1, "Davi"]]
-    found = json.loads(run(demo, saved, tmp_path, "check", "true"))
+    found = json.loads(run(demo, saved, tmp_path, "check", "/tmp", where=f"--volume={demo.volume}:/data:ro"))
     assert not found["replaced"]
     assert json.loads(run(demo, saved, tmp_path, "replace", "true", state=found["state"]))["replaced"]
     assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
@@ -245,14 +251,98 @@ def test_records_of_other_tables_count(engine: Engine, demo: Demo, saved: Path) 
     assert file_hashes(engine, demo) == before
 
 
-def run(demo: Demo, snapshot: Path, folder: Path, action: str, force: str, *, state: str = "", where: str = "") -> str:
-    """Run the role's program as the role does; return its one line."""
-    options = (where or f"--volume={demo.volume}:/data", mount_snapshot(snapshot, folder))
-    words = [action, "/snapshot/snapshot.gz", str(len(snapshot_rows(snapshot))), "/data/demo.db", force, state]
+def run(demo: Demo, snapshot: Path, folder: Path, action: str, *words: str, state: str = "", where: str = "") -> str:
+    """Run the roles' program as they do; return its one line."""
+    options = (where or f"--volume={demo.volume}:/data", mount_snapshot(snapshot, folder), "--tmpfs=/tmp")
+    says = snapshot.with_suffix(".json").read_text()
+    words = (action, "/snapshot/snapshot.gz", says, "/data/demo.db", *words, *([state] if action == "replace" else []))
     result = subprocess.run(
-        role_program(demo, "restore", *words, options=options), check=False, capture_output=True, text=True
+        snapshot_program(demo, *words, options=options), check=False, capture_output=True, text=True
     )
     return result.stdout or result.stderr
+
+
+# Of a database that is the snapshot but for one thing: that this is not seen would lose it.
+DIFFER = {
+    "blob": "UPDATE clientes SET nome = CAST(nome AS BLOB) WHERE nome = 'Alice'",
+    "real": "UPDATE clientes SET extra = 1.0",
+    "user_version": "PRAGMA user_version = 1",
+    "application_id": "PRAGMA application_id = 1",
+    "view": "CREATE VIEW v AS SELECT nome FROM clientes",
+}
+FINGERPRINT = """
+import sqlite3
+connection = sqlite3.connect("file:/data/demo.db?mode=ro", uri=True)
+for query in (
+    "SELECT id, typeof(nome), hex(nome), typeof(extra), extra FROM clientes ORDER BY id",
+    "PRAGMA user_version",
+    "PRAGMA application_id",
+    "SELECT sql FROM sqlite_master",
+):
+    print(connection.execute(query).fetchall())
+"""
+
+
+@pytest.mark.parametrize("statement", DIFFER.values(), ids=DIFFER.keys())
+def test_what_differs_in_type_or_beside_the_rows_is_not_the_same(
+    engine: Engine, demo: Demo, folder: Path, statement: str
+) -> None:
+    execute = "import sqlite3; c = sqlite3.connect('/data/demo.db', isolation_level=None); c.execute(STATEMENT)"
+    # A column without a type takes each value as it is.
+    for first in ("ALTER TABLE clientes ADD COLUMN extra", "UPDATE clientes SET extra = 1"):
+        change(engine, demo, execute.replace("STATEMENT", repr(first)))
+    saved_state = engine.python(demo.image, demo.volume, FINGERPRINT)
+    works(demo.play("playbooks/backup.yml"))
+    (snapshot,) = snapshots_in(folder)
+    change(engine, demo, execute.replace("STATEMENT", repr(statement)))
+    assert engine.python(demo.image, demo.volume, FINGERPRINT) != saved_state
+    before = file_hashes(engine, demo)
+    assert "holds 3 records" in error(restore(demo, snapshot))
+    assert file_hashes(engine, demo) == before
+    assert "is the snapshot now" in works(restore(demo, snapshot, demo_restore_force=True))
+    assert engine.python(demo.image, demo.volume, FINGERPRINT) == saved_state
+    assert "holds what the snapshot does already" in works(restore(demo, snapshot))
+
+
+def test_link_in_place_of_the_part_is_not_written_through(engine: Engine, demo: Demo, saved: Path) -> None:
+    fill(engine, demo, '["Davi"]')
+    plant = "import os; open('/data/theirs', 'w').write('theirs'); os.symlink('theirs', '/data/.demo.db.restoring')"
+    change(engine, demo, plant)
+    theirs = file_hashes(engine, demo)["theirs"]
+    works(restore(demo, saved, demo_restore_force=True))
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
+    after = file_hashes(engine, demo)
+    assert set(after) == {"demo.db", "theirs"}
+    assert after["theirs"] == theirs
+
+
+def test_pipe_in_place_of_the_database_or_the_snapshot_is_one_line(engine: Engine, demo: Demo, saved: Path) -> None:
+    change(engine, demo, "import os; os.remove('/data/demo.db'); os.mkfifo('/data/demo.db')")
+    assert "ERROR [DAMAGED]: /data/demo.db" in error(restore(demo, saved, demo_restore_force=True))
+    saved.unlink()
+    os.mkfifo(saved)
+    assert "demo_backup_file" in error(restore(demo, saved, demo_restore_force=True))
+
+
+HASH_BLOB = """
+import hashlib, sqlite3
+connection = sqlite3.connect("file:/data/demo.db?mode=ro", uri=True)
+for kind, blob in connection.execute("SELECT typeof(nome), nome FROM clientes WHERE id = 4"):
+    print(kind, len(blob), hashlib.sha256(blob).hexdigest())
+"""
+
+
+def test_blob_of_90_mb_is_taken_and_put_back(engine: Engine, demo: Demo, folder: Path) -> None:
+    insert = "c.execute('INSERT INTO clientes (nome) VALUES (randomblob(90000000))')"
+    change(engine, demo, f"import sqlite3; c = sqlite3.connect('/data/demo.db'); {insert}; c.commit()")
+    blob = engine.python(demo.image, demo.volume, HASH_BLOB)
+    works(demo.play("playbooks/backup.yml"))
+    works(demo.play("teardown.yml"))
+    (snapshot,) = snapshots_in(folder)
+    assert manifest(snapshot)["database_bytes"] > 90_000_000
+    works(demo.play("playbooks/restore.yml", demo_backup_file=str(snapshot)))
+    assert set(file_hashes(engine, demo)) == {"demo.db"}
+    assert engine.python(demo.image, demo.volume, HASH_BLOB) == blob
 
 
 def test_full_disk_leaves_the_old_database(engine: Engine, demo: Demo, folder: Path, tmp_path: Path) -> None:
@@ -272,7 +362,7 @@ def test_full_disk_leaves_the_old_database(engine: Engine, demo: Demo, folder: P
         make = ["run", "--rm", "--user=10001", where, engine.base(demo.image), "python3", "-c"]
         engine.output(*make, FILL.replace("NAMES", '["Davi"]'))
         files = engine.python(small.image, name, "import os; print(os.listdir('/data'))")
-        assert run(small, large, tmp_path, "replace", "true", where=where).startswith("ERRO [SEM_ESPACO]")
+        assert run(small, large, tmp_path, "replace", "true", where=where).startswith("ERROR [NO_SPACE]")
         assert engine.rows(small.image, name) == [[1, "Davi"]]
         assert engine.python(small.image, name, "import os; print(os.listdir('/data'))") == files
     finally:
@@ -292,7 +382,7 @@ def trace(frame, event, argument):
         os.kill(os.getpid(), signal.SIGKILL)
     return trace
 sys.settrace(trace)
-exec(compile(program, "restore.py", "exec"))
+exec(compile(program, "snapshot.py", "exec"))
 """
 
 # For each line that is executed from the exchange of the two databases on: a volume as it was, the role's program
@@ -308,8 +398,8 @@ while status != 0:
         os.remove("/data/" + name)
     shutil.copy("/tmp/old", "/data/demo.db")
     subprocess.run([sys.executable, "-c", killed], check=True)
-    arguments = ["replace", "/snapshot/snapshot.gz", "3", "/data/demo.db", "true", ""]
-    command = [sys.executable, "-S", "-c", traced, str(len(ends) + 1), program, *arguments]
+    arguments = ["replace", "/snapshot/snapshot.gz", '{"rows": 3}', "/data/demo.db", "true", ""]
+    command = [sys.executable, "-c", traced, str(len(ends) + 1), program, *arguments]
     status = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
     assert status in (0, -9)
     connection = sqlite3.connect("/data/demo.db")
@@ -332,13 +422,11 @@ def test_killed_before_any_line_it_leaves_the_old_database_or_the_new(
         "--rm",
         "--init",
         "--network=none",
-        "--workdir=/app",
         *mounts,
         *KEEP_BYTECODE,
         "--entrypoint=python",
     ]
-    program = role_program(demo, "restore")[-1]
-    ends = json.loads(engine.output(*start, demo.image, "-S", "-c", KILLED_AT_EACH_LINE, TRACED, program, before))
+    ends = json.loads(engine.output(*start, demo.image, "-S", "-c", KILLED_AT_EACH_LINE, TRACED, PROGRAM, before))
     new = json.dumps(DEFAULT_ROWS)
     assert ends.count("old") >= 10
     assert ends.count(new) >= 5
@@ -359,9 +447,10 @@ def test_killed_restore_leaves_the_old_database_or_the_new(
         fill(engine, demo, '["Davi", "Elisa"]')
         name = f"{demo.image}-killed"
         options = (f"--name={name}", f"--volume={demo.volume}:/data", mount_snapshot(new, tmp_path))
-        words = ["replace", "/snapshot/snapshot.gz", "200000", "/data/demo.db", "true", ""]
+        says = new.with_suffix(".json").read_text()
+        words = ["replace", "/snapshot/snapshot.gz", says, "/data/demo.db", "true", ""]
         begin = time.monotonic()
-        process = subprocess.Popen(role_program(demo, "restore", *words, options=options), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(snapshot_program(demo, *words, options=options), stdout=subprocess.DEVNULL)
         if attempt:
             time.sleep(took * (0.1 + 0.09 * attempt))
             engine.docker("kill", name)
