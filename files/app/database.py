@@ -50,6 +50,11 @@ def open_for_writing(path: str) -> sqlite3.Connection:
     return connection
 
 
+def open_for_reading(path: str) -> sqlite3.Connection:
+    """Open an existing database as ``connect`` does; neither it nor anything beside it can be changed through this."""
+    return connect(path, "ro")
+
+
 def connect(path: str, mode: str) -> sqlite3.Connection:
     """Open the database in one of the modes of https://sqlite.org/uri.html, in autocommit mode.
 

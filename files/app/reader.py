@@ -21,7 +21,7 @@ def run(path: str, *, limit: int | None, as_json: bool, result: bool) -> None:
         database.Failure: the database cannot be read; the code says why.
     """
     try:
-        connection = database.connect(path, "ro")
+        connection = database.open_for_reading(path)
         try:
             # One transaction: what is read is what was examined.
             connection.execute("BEGIN")

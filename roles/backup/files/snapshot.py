@@ -296,7 +296,8 @@ def unpack(snapshot: str, manifest: str, part: str) -> tuple[int, str]:
         tables = examine_alone(part, "the snapshot")
         rows = sum(tables.values())
         if (rows, tables, content) != (said["rows"], said.get("tables", tables), said.get("content", content)):
-            raise ValueError(f"they differ: it has {rows} rows, the manifest {said['rows']}")
+            message = f"is not what its manifest says: it has {rows} rows, the manifest {said['rows']}"
+            raise Failure("DAMAGED", f"the snapshot {message}; nothing was changed")
     except MALFORMED as error:
         message = f"the snapshot or its manifest is damaged ({error}); nothing was changed"
         raise Failure("DAMAGED", message) from error
