@@ -86,7 +86,7 @@ def take(path: str, output: str) -> dict[str, Any]:
     finally:
         remove(copy)
     file_said = {"bytes": written, "sha256": sha256, "database_bytes": size}
-    return {"changed": True, **said_of(tables, content), **file_said}
+    return {"changed": False, **said_of(tables, content), **file_said}
 
 
 def describe(path: str) -> dict[str, Any]:
