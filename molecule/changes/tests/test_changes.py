@@ -145,34 +145,34 @@ def test_base_image_from_a_registry(engine: Engine, base: str, registry: str, so
         engine.output("image", "rm", "--force", name)
 
 
-@pytest.mark.parametrize(("order", "requests"), [(["esta", "outra", "longe"], 1), (["longe", "esta", "outra"], 2)])
-def test_a_registry_is_asked_once_for_all_hosts(
-    engine: Engine,
-    host: Host,
-    base: str,
-    registry: str,
-    private: PrivateEngine,
-    folder: Path,
-    tmp_path: Path,
-    order: list[str],
-    requests: int,
+def test_each_host_gets_the_base_image_for_itself(
+    engine: Engine, host: Host, base: str, registry: str, private: PrivateEngine, folder: Path, tmp_path: Path
 ) -> None:
-    """Two hosts share the engine of this machine, which reaches the registry; what they have, the third gets too."""
-    hosts = {name: {"demo_image": f"molecule-changes-{name}"} for name in order}
+    """Two hosts share the engine of this machine, which reaches the registry; that of the third does not."""
+    hosts: dict[str, dict[str, object]] = {
+        name: {"demo_image": f"molecule-changes-{name}"} for name in ("longe", "esta", "outra")
+    }
     hosts["longe"]["demo_docker_host"] = private.address
     inventory = local_inventory(tmp_path, hosts)
-    name = f"{registry}/python:{order[0]}"
+    name, archive = f"{registry}/python:each", tmp_path / "base.tar"
     engine.output("tag", base, name)
+    engine.output("save", f"--output={archive}", name)
     wait_for(lambda: engine.docker("push", name).rc == 0)
     engine.output("image", "rm", name)
-    several = Several("changes", {"demo_base_image": name}, (f"--inventory={inventory}",))
+    settings = {"demo_base_image": name, "demo_base_image_archive": str(archive)}
+    several = Several("changes", settings, (f"--inventory={inventory}",))
     far = Engine(host, private.address)
     try:
-        result = several.play("site.yml", "--tags=build", demo_base_image_source="registry")
+        result = several.play("site.yml", "--tags=build")
         works(result)
-        assert asked(folder, order[0]) == requests
-        assert {row[2] for row in table(result).values()} == {f"{name} (registry)"}
-        for one in order:
+        assert asked(folder, "each") == 2
+        from_registry = f"{name} (registry)"
+        assert {one: row[2] for one, row in table(result).items()} == {
+            "longe": f"{name} (archive)",
+            "esta": from_registry,
+            "outra": from_registry,
+        }
+        for one in hosts:
             there = far if one == "longe" else engine
             assert there.inspect("image", name) != {}
             assert there.inspect("image", f"molecule-changes-{one}") != {}

@@ -26,7 +26,7 @@ def test_every_record_of_every_writer_is_there(engine: Engine, demo: Demo, figur
         for number in range(writers)
     ]
     for process in processes:
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=600)
         assert (process.returncode, errors) == (0, "")
         assert output.splitlines()[1::3] == ["Clientes inseridos: 2"] * WRITES
     expected = {"": 3, **{f"{number}": 2 * WRITES for number in range(writers)}}

@@ -46,7 +46,7 @@ def test_socket_that_does_not_listen_to_this_user(broken: PrivateEngine, three: 
     powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
     command = [*powerless, *three.command("site.yml")]
     result = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(), check=False, capture_output=True, text=True, timeout=60
+        command, cwd=REPOSITORY, env=environment(), check=False, capture_output=True, text=True, timeout=600
     )
     assert "Permission denied" in error(result)
 
@@ -57,10 +57,11 @@ def test_image_that_is_deleted_between_build_and_run(engine: Engine, three: Demo
     play = three.start("site.yml")
     wait_for(lambda: len(engine.inspect("image", three.image).get("RepoTags", [])) == 2)
     engine.output("image", "rm", "--force", *tags)
-    output, _ = play.communicate(timeout=60)
+    output, _ = play.communicate(timeout=600)
     (line,) = [line for line in output.splitlines() if line.startswith("[ERROR]")]
     assert play.returncode != 0
-    assert f"{three.image}:latest" in line
+    assert "Cannot find image with name" in line
+    assert any(tag in line for tag in tags)
     assert engine.inspect("container", three.writer) == {}
     works(three.play("site.yml"))
     assert engine.rows(three.image, three.volume) == DEFAULT_ROWS
@@ -70,7 +71,7 @@ def test_volume_that_is_deleted_between_write_and_read(engine: Engine, three: De
     play = three.start("site.yml")
     wait_for(lambda: engine.inspect("container", three.writer))
     wait_for(lambda: engine.docker("volume", "rm", three.volume).rc == 0)
-    output, _ = play.communicate(timeout=60)
+    output, _ = play.communicate(timeout=600)
     (line,) = [line for line in output.splitlines() if line.startswith("[ERROR]")]
     assert play.returncode != 0
     assert f"There is no volume {three.volume} to read" in line

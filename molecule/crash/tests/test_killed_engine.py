@@ -36,7 +36,7 @@ def test_volume_and_rows_outlive_the_engine(
             play = demo.start("site.yml")
             time.sleep(moments.uniform(0.5, 5))
             private.tell(crash)
-            output, _ = play.communicate(timeout=120)
+            output, _ = play.communicate(timeout=600)
             assert "Traceback" not in output
             plays.append(play.returncode)
         else:

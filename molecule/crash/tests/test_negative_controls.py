@@ -47,7 +47,7 @@ def test_writer_that_does_not_use_the_volume_is_found(engine: Engine, demo: Demo
 def test_writer_that_acknowledges_before_it_commits_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
     old = "inserted = insert(connection, names.check(read(), unit))"
     early = """print("\\n\\n")
-            print(f'{{"changed": true, "inseridos": {total}, "existentes": 0}}')
+            print(f'{{"changed": true, "inseridos": {total}, "existentes": 0, "sha256": ""}}')
             insert(connection, names.check(read(), unit))
             return"""
     found = pytest.raises(AssertionError, match=r"Tally\(.* lost=[1-9]")
@@ -57,5 +57,6 @@ def test_writer_that_acknowledges_before_it_commits_is_found(engine: Engine, dem
 
 def test_reader_that_skips_the_recovery_is_found(engine: Engine, demo: Demo, folder: Path) -> None:
     found = pytest.raises(AssertionError, match=r"Tally\(.* wrong=[1-9]")
-    with build(engine, demo, folder, "database.py", "?mode=ro", "?mode=ro&immutable=1") as (wrong, _), found:
+    arguments = ("database.py", 'connect(path, "ro")', 'connect(path, "ro&immutable=1")')
+    with build(engine, demo, folder, *arguments) as (wrong, _), found:
         put_to_the_test(engine, wrong)

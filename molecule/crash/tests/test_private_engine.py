@@ -65,7 +65,7 @@ def test_nothing_is_left_when_the_test_is_interrupted(
         name = test.stdout.readline().strip()
         assert len(traces(name)) > 4, "it is all there"
         test.send_signal(number)
-        assert test.wait(timeout=10) != 0
+        assert test.wait(timeout=120) != 0
         wait_for(lambda: traces(name) == [])
 
 

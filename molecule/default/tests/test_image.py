@@ -36,14 +36,12 @@ def test_declares_no_volume(engine: Engine, rebuilt: Demo) -> None:
 
 @pytest.mark.parametrize("command", ["reader", "writer"])
 def test_what_it_imports_of_the_library_is_compiled(engine: Engine, rebuilt: Demo, command: str) -> None:
-    trace = run(engine, rebuilt.image, "sh", "-c", f"python -v -E -s -S /app/__main__.py {command} 2>&1 || true")
+    trace = run(engine, rebuilt.image, "sh", "-c", f"python -v /app/__main__.py {command} 2>&1 || true")
     compiled = [
         line.removeprefix("# code object from ") for line in trace.splitlines() if "# code object from /" in line
     ]
-    # Too large for what it saves; and the programs themselves.
-    assert {path for path in compiled if not path.startswith("/app/")} == {
-        "/usr/local/lib/python3.12/encodings/aliases.py"
-    }
+    # The program's own modules are few and small.
+    assert [path for path in compiled if not path.startswith("/app/")] == []
     assert f"/app/{command}.py" in compiled
 
 
@@ -52,7 +50,7 @@ def test_what_it_does_not_import_is_there_all_the_same(engine: Engine, rebuilt: 
     assert run(engine, rebuilt.image, "python", "-c", f"import {others}; print('all')") == "all"
 
 
-def test_adds_no_more_than_100_kb_to_its_base(engine: Engine, rebuilt: Demo) -> None:
+def test_adds_no_more_than_260_kb_to_its_base(engine: Engine, rebuilt: Demo) -> None:
     image, base = (engine.inspect("image", name) for name in (rebuilt.image, engine.base(rebuilt.image)))
-    assert image["Size"] - base["Size"] < 100_000
+    assert image["Size"] - base["Size"] < 260_000
     assert len(image["RootFS"]["Layers"]) == len(base["RootFS"]["Layers"]) + 2

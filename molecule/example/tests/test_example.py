@@ -140,6 +140,20 @@ def containers(engine: Engine) -> list[str]:
     return engine.output("ps", "--all", "--format={{.Names}}", "--filter=name=molecule-example").splitlines()
 
 
+def names(engine: Engine) -> set[str]:
+    """Return the names of all containers, images and volumes of this scenario, the demo's among them."""
+    images = engine.output("images", "--format={{.Repository}}:{{.Tag}}").splitlines()
+    volumes = engine.output("volume", "ls", "--quiet").splitlines()
+    return {name for name in (*containers(engine), *images, *volumes) if re.match("molecule.example", name)}
+
+
+def identity(engine: Engine, kind: str, name: str) -> str:
+    """Return what a container, image or volume has, and another one of its name has not."""
+    found = engine.inspect(kind, name)
+    of: str = found["CreatedAt" if kind == "volume" else "Id"]
+    return of
+
+
 @pytest.fixture(scope="module")
 def snapshot(example: Example) -> Path:
     """A snapshot of the loans, on the controller."""
@@ -284,48 +298,44 @@ def test_what_takes_too_long_is_ended_and_gone(engine: Engine, example: Example)
 def test_what_is_somebody_elses_is_refused_and_stays(engine: Engine, example: Example) -> None:
     other = Example(example.folder, example.collections, example.base, "molecule-example-outra")
     container = f"{other.app}-emprestar"
+    engine.output("tag", example.base, other.app)
+    engine.output("volume", "create", other.app)
+    engine.output("create", f"--name={container}", example.base)
     # In the order in which the example comes upon them.
-    made: dict[str, tuple[str, ...]] = {
-        "image_name": ("tag", example.base, other.app),
-        "volume_adopt": ("volume", "create", other.app),
-        "(oneshot_container)": ("create", f"--name={container}", example.base),
+    theirs = {
+        "image_name": ("image", other.app),
+        "volume_adopt": ("volume", other.app),
+        "(oneshot_container)": ("container", container),
     }
-    gone: dict[str, tuple[str, ...]] = {
-        "image_name": ("image", "rm", other.app),
-        "volume_adopt": ("volume", "rm", other.app),
-        "(oneshot_container)": ("rm", container),
-    }
-    for command in made.values():
-        engine.output(*command)
+    identities = [identity(engine, *thing) for thing in theirs.values()]
     try:
-        before = engine.state()
         works(other.play("--tags=teardown"))
-        for words, command in gone.items():
+        assert [identity(engine, *thing) for thing in theirs.values()] == identities
+        for (words, (kind, name)), before in zip(theirs.items(), identities, strict=True):
             assert words in error(other.play())
-            assert engine.state() == before
-            engine.output(*command)
-            before = engine.state()
+            assert identity(engine, kind, name) == before
+            engine.output(kind, "rm", name)
     finally:
-        for command in gone.values():
-            engine.docker(*command)
+        for kind, name in theirs.values():
+            engine.docker(kind, "rm", name)
         for image in other.images(engine):
             engine.docker("image", "rm", image)
 
 
 def test_teardown_leaves_nothing_and_touches_nothing_else(engine: Engine, example: Example, snapshot: Path) -> None:
-    # Made from the image, and so with its labels.
-    child = "molecule-example-filial"
+    # With the same label, but of another name; and made from the image, and so with its labels.
+    volume, image = f"{example.app}-2", "molecule-example-filial:latest"
+    engine.output("volume", "create", "--label=biblioteca.managed-by=ansible", volume)
     dockerfile = f"FROM {example.app}:latest\nUSER 0:0\n"
-    subprocess.run(["docker", "build", "--quiet", f"--tag={child}", "-"], input=dockerfile, text=True, check=True)
-    before = engine.state()
-    ours = {example.app, *(f"{image} {engine.inspect('image', image)['Id']}" for image in example.images(engine))}
+    subprocess.run(["docker", "build", "--quiet", f"--tag={image}", "-"], input=dockerfile, text=True, check=True)
+    before, ours = names(engine), {example.app, *example.images(engine)}
     try:
-        result = example.play("--tags=teardown")
-        works(result)
-        assert {kind: sorted({*had} - ours) for kind, had in before.items()} == engine.state()
-        assert recap(result)["changed"] > 0
+        works(example.play("--tags=teardown"))
+        assert names(engine) == before - ours
+        assert {volume, image, demo.volume} <= names(engine)
         assert recap(example.play("--tags=teardown"))["changed"] == 0
-        # That is the user's.
+        # The snapshots are the user's.
         assert snapshot.exists()
     finally:
-        engine.output("image", "rm", child)
+        engine.output("image", "rm", image)
+        engine.output("volume", "rm", volume)

@@ -7,9 +7,10 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from shared.demo import Demo, error, recap
+from shared.demo import Demo, error, recap, works
 from shared.engine import Engine
 from shared.system import wait_for
+from shared.volumes import DEFAULT_ROWS
 from testinfra.host import Host
 
 demo = Demo("foreign")
@@ -40,7 +41,7 @@ def test_volume_is_refused_before_anything_is_touched(engine: Engine, theirs: st
 def test_volume_is_adopted_when_asked_and_still_not_removed(engine: Engine, theirs: str) -> None:
     result = demo.play("site.yml", demo_adopt_volume=True, demo_volume=theirs)
     assert result.returncode == 0, result.stdout
-    assert engine.rows(demo.image, theirs) == [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
+    assert engine.rows(demo.image, theirs) == DEFAULT_ROWS
     result = demo.play("teardown.yml", demo_volume=theirs)
     assert f"The volume {theirs} stays: this project did not create it" in result.stdout
     assert not engine.inspect("volume", theirs)["Labels"]
@@ -49,21 +50,28 @@ def test_volume_is_adopted_when_asked_and_still_not_removed(engine: Engine, thei
 
 
 @pytest.mark.parametrize("role", ["writer", "reader"])
-def test_container_of_that_name_is_refused(engine: Engine, role: str) -> None:
+@pytest.mark.parametrize("of_image", ["base", "ours"])
+def test_container_of_that_name_is_refused(engine: Engine, role: str, of_image: str) -> None:
     name = getattr(demo, role)
-    # A label of its own, for a container has those of its image too, and the image may be this project's.
-    engine.output("create", f"--name={name}", "--label=sqlite-demo.managed-by=me", engine.base(demo.image))
-    identity = engine.inspect("container", name)["Id"]
+    # One that somebody makes from this project's image has the labels of that.
+    image = demo.image if of_image == "ours" else engine.base(demo.image)
+    identity = engine.output("create", f"--name={name}", image)
     try:
         result = demo.play("site.yml")
-        assert f"The container {name} exists and this project did not create it" in error(result)
+        assert f"The container {name} (oneshot_container) exists and this role did not create it" in error(result)
+        assert engine.inspect("container", name)["Id"] == identity
         result = demo.play("teardown.yml", demo_volume="molecule_nothing")
         assert engine.inspect("container", name)["Id"] == identity
+        if of_image == "ours":
+            assert name in error(result)
+        else:
+            assert f"The container {name} stays: this project did not create it" in works(result)
+            works(demo.play("site.yml", "--tags=build"))
     finally:
         engine.output("rm", "--force", name)
 
 
-def test_writer_that_an_interrupted_run_left_is_replaced(engine: Engine, host: Host) -> None:
+def test_writer_that_an_interrupted_run_left_is_replaced_once_it_has_ended(engine: Engine, host: Host) -> None:
     lock = engine.lock(demo.image, demo.volume)
     next(lock)
     play = demo.start("site.yml", "--tags=write")
@@ -72,12 +80,18 @@ def test_writer_that_an_interrupted_run_left_is_replaced(engine: Engine, host: H
     play.communicate()
     # Stopped, it cannot end by itself when the lock is gone.
     init = engine.inspect("container", demo.writer)["State"]["Pid"]
-    os.kill(int(host.file(f"/proc/{init}/task/{init}/children").content_string), signal.SIGSTOP)
+    writer = int(host.file(f"/proc/{init}/task/{init}/children").content_string)
+    os.kill(writer, signal.SIGSTOP)
     next(lock, None)
-    result = demo.play("site.yml")
-    assert result.returncode == 0, result.stdout
+    try:
+        assert f"The container {demo.writer} is running" in error(demo.play("site.yml"))
+        assert engine.inspect("container", demo.writer)["State"]["Running"]
+    finally:
+        os.kill(writer, signal.SIGCONT)
+    engine.output("wait", demo.writer)
+    works(demo.play("site.yml"))
     assert engine.inspect("container", demo.writer) == {}
-    assert engine.rows(demo.image, demo.volume) == [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
 
 
 def test_image_of_that_name_is_refused(engine: Engine) -> None:
@@ -88,9 +102,9 @@ def test_image_of_that_name_is_refused(engine: Engine) -> None:
     identity = engine.inspect("image", name)["Id"]
     try:
         result = demo.play("site.yml", demo_image=name)
-        assert f"The image {name}:latest exists and this project did not create it" in error(result)
+        assert f"The image {name}:latest exists and this project did not build it" in error(result)
         result = demo.play("teardown.yml", demo_image=name, demo_volume="molecule_nothing")
-        assert result.returncode == 0, result.stdout
+        assert f"The image {name}:latest stays: this project did not create it" in works(result)
         assert engine.inspect("image", name)["Id"] == identity
     finally:
         engine.output("image", "rm", name)
@@ -112,7 +126,7 @@ def test_teardown_keeps_the_volume_when_asked_and_is_done_the_second_time(engine
     result = demo.play("teardown.yml", demo_keep_volume=True)
     assert f"The volume {demo.volume} stays: its data is kept, as asked" in result.stdout
     assert demo.play("site.yml", "--tags=build,read").returncode == 0
-    assert engine.rows(demo.image, demo.volume) == [[1, "Alice"], [2, "Bruno"], [3, "Carla"]]
+    assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
     assert demo.play("teardown.yml").returncode == 0
     assert engine.inspect("volume", demo.volume) == {}
     assert [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from shared.demo import REPOSITORY, Demo, environment, error, local_inventory
 from shared.engine import Engine
 from testinfra.host import Host
@@ -26,16 +27,24 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_base_image", "python", "an image name with its tag"),
     ("demo_base_image", "Python:3.12", "an image name with its tag"),
     ("demo_base_image", "python:3.12 alpine", "an image name with its tag"),
+    ("demo_base_image", "python@sha256:1234", "an image name with its tag or digest"),
     ("demo_base_image", ["python:3.12-alpine"], "an image name with its tag"),
-    ("demo_base_image_source", "dockerhub", "auto, local, registry, archive, wheels"),
-    ("demo_base_image_source", "archive", "demo_base_image_archive must be given"),
+    ("demo_base_image_source", "dockerhub", "auto, local, registry, archive or wheels"),
+    (
+        "demo_base_image_source",
+        "archive",
+        "demo_base_image_archive must be given when demo_base_image_source is archive",
+    ),
     ("demo_base_image_archive", "/nowhere.tar", "a file on this machine"),
     ("demo_base_image_archive", "/", "a file on this machine"),
+    ("demo_base_image_archive", ["base.tar"], "a file on this machine"),
     ("demo_image", "", "an image name in lower case"),
     ("demo_image", "SQLite-Demo", "an image name in lower case"),
     ("demo_image", "sqlite-demo:1", "without a tag"),
     ("demo_image", "demo\n", "an image name in lower case"),
     ("demo_image", "-demo", "an image name in lower case"),
+    ("demo_image", "i" * 201, "an image name in lower case"),
+    ("demo_image", 5, "an image name in lower case"),
     ("demo_volume", "", "2 to 200 letters"),
     ("demo_volume", "x", "2 to 200 letters"),
     ("demo_volume", "data\n", "2 to 200 letters"),
@@ -45,12 +54,16 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_volume", "data:ro", "2 to 200 letters"),
     ("demo_volume", "v" * 201, "2 to 200 letters"),
     ("demo_volume", None, "2 to 200 letters"),
-    ("demo_adopt_volume", "maybe", "bool"),
+    ("demo_adopt_volume", "maybe", "must be true or false"),
+    ("demo_adopt_volume", ["true"], "must be true or false"),
+    ("demo_adopt_volume", None, "must be true or false"),
     ("demo_database", "", "a file name without a folder"),
     ("demo_database", "demo.db\n", "a file name without a folder"),
     ("demo_database", "../demo.db", "a file name without a folder"),
     ("demo_database", "/data/demo.db", "a file name without a folder"),
     ("demo_database", "demo.db-journal", "a file name without a folder"),
+    ("demo_database", "d" * 201, "a file name without a folder"),
+    ("demo_database", 5, "a file name without a folder"),
     ("demo_clients", [], "a list of names"),
     ("demo_clients", "Alice", "a list of names"),
     ("demo_clients", {"nome": "Alice"}, "a list of names"),
@@ -63,8 +76,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_clients", ["Ali\nce"], "without control characters"),
     ("demo_clients", ["Ali\0ce"], "without control characters"),
     ("demo_clients", ["a" * 30001], "at most 30,000 characters"),
-    ("demo_keep_volume", "perhaps", "bool"),
-    ("demo_keep_volume", "y", "bool"),
+    ("demo_keep_volume", "perhaps", "must be true or false"),
+    ("demo_keep_volume", "y", "must be true or false"),
     ("demo_clients_file", "/nowhere.csv", "a CSV file on this machine"),
     ("demo_clients_file", "/", "a CSV file on this machine"),
     ("demo_clients_file", ["a.csv"], "a CSV file on this machine"),
@@ -74,9 +87,13 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_backup_keep", "-1", "how many snapshots"),
     ("demo_backup_keep", "many", "how many snapshots"),
     ("demo_backup_keep", 1.5, "how many snapshots"),
+    ("demo_backup_keep", True, "how many snapshots"),
     ("demo_backup_file", "/nowhere.gz", "a snapshot on this machine"),
-    ("demo_restore_force", "maybe", "bool"),
-    ("demo_backup_before_teardown", "t", "bool"),
+    ("demo_restore_force", "maybe", "must be true or false"),
+    ("demo_backup_before_teardown", "t", "must be true or false"),
+    ("demo_migrate_from", ["one"], "the inventory name of a Docker host"),
+    ("demo_migrate_to", 2, "the inventory name of a Docker host"),
+    ("demo_migrate_remove_source", "sim", "must be true or false"),
     ("demo_report", "/", "a file to write"),
     ("demo_report", "/etc/hostname", "a report of this demo"),
     ("demo_report", "/etc/hostname/report.html", "a file to write"),
@@ -126,6 +143,11 @@ def test_wrong_setting_on_the_command_line_stops_the_play(engine: Engine, settin
     assert words in line
     assert result.stdout.count("\nPLAY [") == 1
     assert engine.state() == before
+
+
+def test_each_setting_has_a_wrong_value() -> None:
+    settings = yaml.safe_load((REPOSITORY / "inventory/group_vars/all.yml").read_text())
+    assert {setting for setting, _, _ in WRONG} == {*settings, "demo_volumen"}
 
 
 def test_list_that_one_container_cannot_take_stops_the_play(engine: Engine, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "oneshot/files"))
 from plays import marks
 
 SERIES = ("host", "engine", "volume", "database")  # what a manifest says that its snapshot is of
+FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of a file, or of JSON in it
 
 
 def begin(folder: str, series: str) -> dict[str, Any]:
@@ -50,16 +51,20 @@ def finish(part: str, folder: str, manifest: str, keep: str) -> dict[str, Any]:
         if path.parent.parent != place or not path.parent.name.startswith(".part-"):
             raise ValueError(f"{part} is not where begin said")
         try:
-            prove(path, said)
+            if hash_of(path) != said["sha256"]:
+                raise ValueError(f"the snapshot {path} was damaged on its way; run the backup again")
             others = [other for other in manifests(place).values() if all(other[k] == said[k] for k in SERIES[2:])]
             said["number"] = 1 + max(said["after"], *(other["number"] for other in others), 0)
             said["created"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-            write(path.with_name("manifest"), said)
+            written = path.with_name("manifest")
+            written.write_text(json.dumps(said, indent=4) + "\n")
             # The manifest first: a snapshot without one could neither be put back nor be removed.
-            for source, suffix in ((path.with_name("manifest"), ".json"), (path, ".gz")):
+            for source, suffix in ((written, ".json"), (path, ".gz")):
                 target = place / (name_of(said) + suffix)
                 if os.path.lexists(target):
                     raise FileExistsError(f"{target} is there already")
+                source.chmod(0o600)
+                synchronize(source)
                 source.rename(target)
             synchronize(place)
         finally:
@@ -76,11 +81,10 @@ def verify(snapshot: str) -> dict[str, Any]:
     try:
         said: dict[str, Any] = json.loads(manifest.read_text())
         expected = said["sha256"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except FAULTS:
         raise ValueError(f"is no snapshot: its manifest {manifest} is missing or is none") from None
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-            raise ValueError("is damaged: it has another SHA-256 than its manifest says")
+    if hash_of(path) != expected:
+        raise ValueError("is damaged: it has another SHA-256 than its manifest says")
     return said
 
 
@@ -105,16 +109,14 @@ def retain(place: Path, ours: dict[str, Any], keep: int) -> list[str]:
 def manifests(place: Path) -> dict[str, dict[str, Any]]:
     """Return what manifests say that tell the order of their snapshots, by their names without the suffix."""
     found = {}
-    for path in place.iterdir():
-        if path.suffix == ".json" and path.is_file() and not path.is_symlink():
-            with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-                said = json.loads(path.read_text())
-                series_of(said)
-                if (
-                    all(type(said[key]) is int for key in ("number", "after", "bytes"))
-                    and said["after"] < said["number"]
-                ):
-                    found[path.stem] = said
+    for path in place.glob("*.json"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        with contextlib.suppress(*FAULTS):
+            said = json.loads(path.read_text())
+            series_of(said)
+            if all(type(said[key]) is int for key in ("number", "after", "bytes")) and said["after"] < said["number"]:
+                found[path.stem] = said
     return found
 
 
@@ -146,36 +148,22 @@ def locked(folder: str) -> Iterator[Path]:
         os.close(lock)
 
 
-def prove(path: Path, said: dict[str, Any]) -> None:
-    """See that a file is what its manifest says, make it its owner's alone, and wait until it is on the disk."""
+def hash_of(path: Path) -> str:
+    """Return the SHA-256 of a file; of a link to one, OSError."""
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        size = os.fstat(file.fileno()).st_size
-        if (size, hashlib.file_digest(file, "sha256").hexdigest()) != (said["bytes"], said["sha256"]):
-            raise ValueError(f"the snapshot {path} was damaged on its way; run the backup again")
-        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON to a new file that is its owner's alone, and wait until it is on the disk."""
-    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(json.dumps(value, indent=4) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def synchronize(folder: Path) -> None:
-    """Wait until the list of names that a folder is is on the disk."""
-    number = os.open(folder, os.O_RDONLY)
+def synchronize(path: Path) -> None:
+    """Wait until a file, or the list of names that a folder is, is on the disk."""
+    number = os.open(path, os.O_RDONLY)
     os.fsync(number)
     os.close(number)
 
 
-COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"begin": begin, "finish": finish, "verify": verify}
-
 if __name__ == "__main__":
+    commands: dict[str, Callable[..., dict[str, Any]]] = {"begin": begin, "finish": finish, "verify": verify}
     try:
-        print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))
+    except FAULTS as error:
         sys.exit(" ".join(str(error).split()))

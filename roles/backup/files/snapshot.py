@@ -20,11 +20,11 @@ import time
 import urllib.parse
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any, Callable, NamedTuple
+from typing import IO, Any, Callable
 
-MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what JSON of another shape raises
 WAIT = 60.0  # seconds to wait for a writer, which may lock all readers out while a large batch is written
-BESIDE = ("-journal", "-wal", "-shm")  # what SQLite keeps beside a database
+MALFORMED = (EOFError, gzip.BadGzipFile, zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+FILES = ("", "-journal", "-wal", "-shm")  # a database and what SQLite keeps beside it
 
 # Bytes of https://sqlite.org/fileformat.html that say when and by which version a file was written, and how long it is
 # (which the file says itself), not what it holds: journal mode; change counter and size; schema cookie; versions.
@@ -38,23 +38,16 @@ CODES: dict[str, tuple[int, set[int], str]] = {
     "RECOVER": (5, set(), "has a change that a read-only mount cannot complete; run its writer and let it end"),
     "BUSY": (6, {errno.EAGAIN}, "is in use by another process; try again"),
     "NO_SPACE": (7, {errno.ENOSPC, errno.EDQUOT}, "cannot be written; free space there"),
-    "NO_PERMISSION": (
-        8,
-        {errno.EACCES, errno.EPERM, errno.EROFS},
-        f"is not open to user {os.getuid()}; give it the right",
-    ),
+    "NO_PERMISSION": (8, {errno.EACCES, errno.EPERM, errno.EROFS}, f"refuses user {os.getuid()}; give it the right"),
 }
-# How a message of SQLite begins, and the code where it is about reading and about writing; any other is DAMAGED.
+# How messages of SQLite begin, and the code where they are about reading and about writing; any other is DAMAGED.
 REPORTS = (
-    ("database is locked", "BUSY", "BUSY"),
-    ("database table is locked", "BUSY", "BUSY"),
-    ("locking protocol", "BUSY", "BUSY"),
-    ("database or disk is full", "NO_SPACE", "NO_SPACE"),
-    ("disk I/O error", "DAMAGED", "NO_SPACE"),
-    ("attempt to write a readonly database", "RECOVER", "NO_PERMISSION"),
-    ("unable to open database file", "RECOVER", "NO_SPACE"),
-    ("no such", "USAGE", "USAGE"),
-    ("unknown function", "USAGE", "USAGE"),
+    (("database is locked", "database table is locked", "locking protocol"), "BUSY", "BUSY"),
+    (("database or disk is full",), "NO_SPACE", "NO_SPACE"),
+    (("disk I/O error",), "DAMAGED", "NO_SPACE"),
+    (("attempt to write a readonly database",), "RECOVER", "NO_PERMISSION"),
+    (("unable to open database file",), "RECOVER", "NO_SPACE"),
+    (("no such", "unknown function"), "USAGE", "USAGE"),
 )
 
 
@@ -66,89 +59,77 @@ class Failure(Exception):
         self.code = code
 
 
-class Found(NamedTuple):
-    """What is in the place of a database: rows of each table, ``content``, SHA-256 of the file, what damages it."""
-
-    tables: dict[str, int]
-    content: str
-    sha256: str
-    damage: Failure | None
-
-
-NOTHING = Found({}, "", "absent", None)
-
-
 def take(path: str, output: str) -> dict[str, Any]:
     """Leave a compressed copy of one committed state of the database at ``path`` in the file ``output``."""
     copy = output + ".db"
     try:
         create(copy).close()
-        duplicate(path, copy)
+        with opened(path) as (source, _), contextlib.closing(connect(copy, "mode=rw")) as target:
+            # All pages are those of the one state that is read here first.
+            source.execute("BEGIN")
+            (pages,) = source.execute("PRAGMA page_count").fetchone()
+            with explained(path, copy):
+                # One without a page would become one with a page.
+                if pages:
+                    source.backup(target)
+                # A database in WAL mode could not be opened on a read-only mount.
+                target.execute("PRAGMA journal_mode = DELETE")
         tables = examine_alone(copy, path)
-        packer, digest = zlib.compressobj(1, zlib.DEFLATED, 31), hashlib.sha256()  # 31: as gzip does, without a time
         # The folder around it says who may read it; a user of another number fetches it.
-        with open(copy, "rb") as file, create(output, 0o644) as packed:
-
-            def write(data: bytes) -> None:
-                packed.write(data)
-                digest.update(data)
-
-            content, _, size = stream(file, lambda block: write(packer.compress(block)))
-            write(packer.flush())
-            written = packed.tell()
+        with open(copy, "rb") as file, create(output, 0o644) as packed, gzip.GzipFile("", "wb", 1, packed, 0) as packer:
+            content, _, size = stream(file.read, packer.write)
+        with open(output, "rb") as file:
+            _, sha256, written = stream(file.read)
     except BaseException:
         remove(output)
         raise
     finally:
-        for suffix in ("", *BESIDE):
-            remove(copy + suffix)
-    file_said = {"bytes": written, "sha256": digest.hexdigest(), "database_bytes": size}
+        remove(copy)
+    file_said = {"bytes": written, "sha256": sha256, "database_bytes": size}
     return {"changed": True, **said_of(tables, content), **file_said}
 
 
 def describe(path: str) -> dict[str, Any]:
     """Say what the database at ``path`` holds, and change nothing."""
-    with held(path) as found:
-        if found.damage:
-            raise found.damage
-        return {"changed": False, **said_of(found.tables, found.content)}
+    need_file(path)
+    with held(path) as (tables, content, _, damage):
+        if damage:
+            raise damage
+        return {"changed": False, **said_of(tables, content)}
 
 
 def check(snapshot: str, manifest: str, path: str, scratch: str) -> dict[str, Any]:
     """Prove a snapshot, unpacked in the folder ``scratch``, and compare it with the database at ``path``."""
-    return restore(snapshot, manifest, path, os.path.join(scratch, "snapshot.db"))
+    return replace(snapshot, manifest, path, "false", "", scratch=scratch)
 
 
-def replace(snapshot: str, manifest: str, path: str, force: str, state: str) -> dict[str, Any]:
-    """Prove a snapshot, and put it in the place of the database at ``path`` if they differ.
+def replace(
+    snapshot: str, manifest: str, path: str, force: str, state: str, *, scratch: str | None = None
+) -> dict[str, Any]:
+    """Prove a snapshot, and put it in the place of the database at ``path``, which need not be there, if they differ.
 
     Args:
         snapshot: what ``take`` wrote.
         manifest: JSON of what ``take`` said of it.
-        path: the database, which need not be there.
+        path: the database.
         force: ``true``: even if that one holds rows, or is damaged.
         state: what an earlier ``check`` found; nothing else is replaced. Empty: anything is.
+        scratch: only compare, and unpack in this folder.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    return restore(snapshot, manifest, path, os.path.join(folder, f".{name}.restoring"), True, force == "true", state)
-
-
-def restore(
-    snapshot: str, manifest: str, path: str, part: str, writable: bool = False, force: bool = False, state: str = ""
-) -> dict[str, Any]:
-    """Do what ``check`` does, and if ``writable`` what ``replace`` does; ``part`` is where to unpack."""
+    part = os.path.join(folder, f".{name}.restoring") if scratch is None else os.path.join(scratch, "snapshot.db")
     try:
         rows, content = unpack(snapshot, manifest, part)
-        with held(path, writable=writable) if is_there(path) else contextlib.nullcontext(NOTHING) as found:
-            present, same = sum(found.tables.values()), found.content == content
-            replaced = writable and not same and (force or not (present or found.damage))
-            if replaced and state not in ("", found.sha256):
+        with held(path, writable=scratch is None) as (tables, present_content, sha256, damage):
+            present, same = sum(tables.values()), present_content == content
+            replaced = scratch is None and not same and (force == "true" or not (present or damage))
+            if replaced and state not in ("", sha256):
                 raise Failure("BUSY", f"{path} has changed since it was looked at; it was left as it is. Try again")
             if replaced:
-                exchange(path, part, keep=found.damage is not None)
+                exchange(path, part, keep=damage is not None)
     finally:
         remove(part)
-    place = {"present": present, "damaged": found.damage is not None, "same": same, "state": found.sha256}
+    place = {"present": present, "damaged": damage is not None, "same": same, "state": sha256}
     return {"changed": replaced, "replaced": replaced, "rows": rows, **place}
 
 
@@ -158,21 +139,15 @@ def said_of(tables: dict[str, int], content: str) -> dict[str, Any]:
 
 
 def stream(
-    file: IO[bytes] | gzip.GzipFile,
-    write: Callable[[bytes], object] = len,
-    bound: int = sys.maxsize,
-    end: int = sys.maxsize,
+    read: Callable[[int], bytes], write: Callable[[bytes], Any] = len, bound: int = sys.maxsize, end: int = sys.maxsize
 ) -> tuple[str, str, int]:
-    """Read a database's file once, and hand all of it to ``write``.
+    """Hand all of a file to ``write``, and no more than ``bound`` bytes of it.
 
     Returns:
         ``content``: the SHA-256 of what it holds, as far as ``end``, without UNSTABLE; its SHA-256; its size.
-
-    Raises:
-        Failure: it is larger than ``bound``.
     """
     content, whole, size = hashlib.sha256(), hashlib.sha256(), 0
-    for block in iter(lambda: file.read(1 << 20), b""):
+    for block in iter(lambda: read(1 << 20), b""):
         if size + len(block) > bound:
             raise Failure("DAMAGED", f"the snapshot unpacks to more than the {bound} bytes that it should; left alone")
         write(block)
@@ -187,30 +162,30 @@ def stream(
 
 def create(path: str, mode: int = 0o600) -> IO[bytes]:
     """Make a new file in the place of what an earlier run left; a link there is never written through."""
-    for suffix in ("", *BESIDE):
+    for suffix in FILES:
         with contextlib.suppress(FileNotFoundError):
             os.remove(path + suffix)
-    return open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, mode), "wb")
+    return open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, mode), "w+b")
 
 
 def remove(path: str) -> None:
-    """Remove a file that may not be there."""
-    with contextlib.suppress(OSError):
-        os.remove(path)
+    """Remove a file, and what SQLite keeps beside it; none need be there."""
+    for suffix in FILES:
+        with contextlib.suppress(OSError):
+            os.remove(path + suffix)
 
 
 def is_there(path: str) -> bool:
     """Tell whether there is something; where that may not be asked, OSError says so."""
-    try:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+        return True
+    return False
 
 
 def need_file(path: str) -> None:
     """See that a file, and what SQLite would open beside it, is none that is waited for for ever, such as a pipe."""
-    for name in (path, *(path + suffix for suffix in BESIDE)):
+    for name in (path + suffix for suffix in FILES):
         if is_there(name) and not stat.S_ISREG(os.stat(name).st_mode):
             raise Failure("DAMAGED", "a folder, pipe, socket or device, no file", name)
     if not is_there(path):
@@ -229,16 +204,13 @@ def connect(path: str, options: str) -> sqlite3.Connection:
 def exchange(path: str, part: str, *, keep: bool) -> None:
     """Put ``part`` in the place of ``path`` so that whoever looks, also after a power cut, finds one of them, whole.
 
-    Args:
-        path: the database.
-        part: what takes its place, in the same folder and on the disk already.
-        keep: leave the old one, with its journal, beside the new one under another name.
+    ``part`` is in the same folder, and on the disk already. If ``keep``, the old one and its journal get another name.
     """
     aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     os.chmod(part, stat.S_IMODE(os.stat(path).st_mode) if is_there(path) else 0o644)
     if keep:
         os.link(path, aside)
-    for suffix in BESIDE:
+    for suffix in FILES[1:]:
         # SQLite would take one that is left here for the new database's.
         if os.path.lexists(path + suffix):
             os.rename(path + suffix, aside + suffix) if keep else os.remove(path + suffix)
@@ -258,39 +230,47 @@ def opened(path: str, *, writable: bool = False) -> Iterator[tuple[sqlite3.Conne
         # From a read-only mount a database in WAL mode that nobody has open can only be read as one that never changes.
         # It does not change while there is no -wal: who writes makes one first, and cannot remove it against this lock,
         # which all readers have (SHARED_FIRST of SQLite's os.h).
-        closed = not writable and is_wal(file) and not any(is_there(path + suffix) for suffix in BESIDE[:2])
+        journals = (path + "-journal", path + "-wal")
+        closed = not writable and is_wal(file) and not any(map(is_there, journals))
         if closed:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 510, 0x40000002)
             options += "&immutable=1"
         with explained(path, path if writable else ""), contextlib.closing(connect(path, options)) as connection:
             yield connection, file
-            if closed and any(is_there(path + suffix) for suffix in BESIDE[:2]):
+            if closed and any(map(is_there, journals)):
                 raise Failure("BUSY", "somebody began to write", path)
 
 
 @contextlib.contextmanager
-def held(path: str, *, writable: bool = False) -> Iterator[Found]:
+def held(path: str, *, writable: bool = False) -> Iterator[tuple[dict[str, int], str, str, Failure | None]]:
     """Look at a database, and keep writers out of its file until the end.
 
     If ``writable``, what a killed writer left behind is rolled back, or brought in, first.
+
+    Yields:
+        Rows of each table; ``content``; SHA-256 of the file, ``absent`` if there is none; what damages it.
     """
+    if not is_there(path):
+        yield {}, "", "absent", None
+        return
     with opened(path, writable=writable) as (connection, file):
-        found, end, damage = {}, sys.maxsize, None
+        tables, end, damage = {}, sys.maxsize, None
         try:
             with explained(path, path if writable else ""):
                 if writable:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 connection.execute("BEGIN EXCLUSIVE" if writable else "BEGIN")
-                found = examine(connection, path)
-                (pages,), (size,) = (connection.execute(f"PRAGMA page_{word}").fetchone() for word in ("count", "size"))
-                end = pages * size
+                tables = examine(connection, path)
+                size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+                (end,) = connection.execute(size).fetchone()
         except Failure as failure:
             if failure.code != "DAMAGED":
                 raise
             damage = failure
         if not damage and is_there(path + "-wal") and os.path.getsize(path + "-wal"):
             raise Failure("BUSY" if writable else "RECOVER", f"{path}-wal is not empty", path)
-        yield Found(found, *stream(file, end=end)[:2], damage)
+        content, sha256, _ = stream(file.read, end=end)
+        yield tables, content, sha256, damage
 
 
 def is_wal(file: IO[bytes]) -> bool:
@@ -298,53 +278,33 @@ def is_wal(file: IO[bytes]) -> bool:
     return os.pread(file.fileno(), 1, 18) == b"\2"
 
 
-def duplicate(path: str, copy: str) -> None:
-    """Copy a database by SQLite's own means to an empty file; see https://sqlite.org/backup.html."""
-    with opened(path) as (source, _), contextlib.closing(connect(copy, "mode=rw")) as target:
-        # All pages are those of the one state that is read here first.
-        source.execute("BEGIN")
-        (pages,) = source.execute("PRAGMA page_count").fetchone()
-        with explained(path, copy):
-            # One without a page would become one with a page.
-            if pages:
-                source.backup(target)
-            # A database in WAL mode could not be opened on a read-only mount.
-            target.execute("PRAGMA journal_mode = DELETE")
-
-
 def unpack(snapshot: str, manifest: str, part: str) -> tuple[int, str]:
     """Decompress a snapshot to the disk itself, and prove that it is what its manifest says; return rows and content.
 
-    A manifest of version 1.0.0 has only ``rows``; the size is then what gzip itself noted.
+    A manifest of version 1.0.0 has only ``rows``.
     """
     need_file(snapshot)
     try:
         said = json.loads(manifest)
-        with open(snapshot, "rb") as file:
-            file.seek(max(0, os.path.getsize(snapshot) - 4))
-            size = int(said.get("database_bytes", int.from_bytes(file.read(), "little")))
+        size = int(said.get("database_bytes", sys.maxsize))
         with gzip.open(snapshot) as packed, create(part) as file:
-            content, _, _ = stream(packed, file.write, size)
+            content, _, _ = stream(packed.read, file.write, size)
             file.flush()
             os.fsync(file.fileno())
-        name = "the snapshot"
-        tables = examine_alone(part, name)
+            if is_wal(file):
+                raise ValueError("it is in WAL mode, as no snapshot is")
+        tables = examine_alone(part, "the snapshot")
         rows = sum(tables.values())
-        expected = {"rows": said["rows"], "tables": said.get("tables", tables), "content": said.get("content", content)}
-    except (EOFError, gzip.BadGzipFile, zlib.error, *MALFORMED) as error:
+        if (rows, tables, content) != (said["rows"], said.get("tables", tables), said.get("content", content)):
+            raise ValueError(f"they differ: it has {rows} rows, the manifest {said['rows']}")
+    except MALFORMED as error:
         message = f"the snapshot or its manifest is damaged ({error}); nothing was changed"
         raise Failure("DAMAGED", message) from error
-    if expected != {"rows": rows, "tables": tables, "content": content}:
-        message = f"{name} is not what its manifest says: it has {rows} rows, the manifest {said['rows']}"
-        raise Failure("DAMAGED", f"{message}; nothing was changed")
     return rows, content
 
 
 def examine_alone(path: str, name: str) -> dict[str, int]:
     """Do what ``examine`` does with a file that nobody else uses, and that a read-only mount can serve."""
-    with open(path, "rb") as file:
-        if is_wal(file):
-            raise Failure("DAMAGED", f"{name} was not made by a backup (WAL mode); nothing was changed")
     with explained(name), contextlib.closing(connect(path, "mode=ro&immutable=1")) as connection:
         return examine(connection, name)
 
@@ -357,12 +317,9 @@ def examine(connection: sqlite3.Connection, name: str) -> dict[str, int]:
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise Failure("DAMAGED", str(verdict), name)
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage ORDER BY name")
-    count = "SELECT count(*) FROM main."
-    return {
-        table: connection.execute(count + '"' + table.replace('"', '""') + '"').fetchone()[0]
-        for (table,) in tables.fetchall()
-    }
+    count = "SELECT name, printf('SELECT count(*) FROM main.\"%w\"', name) FROM sqlite_master"
+    tables = connection.execute(f"{count} WHERE type = 'table' AND rootpage ORDER BY name").fetchall()
+    return {name: connection.execute(query).fetchone()[0] for name, query in tables}
 
 
 @contextlib.contextmanager
@@ -374,11 +331,10 @@ def explained(path: str, written: str = "") -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        codes = next((codes for words, *codes in REPORTS if str(error).startswith(words)), ["DAMAGED", "DAMAGED"])
-        code = codes[bool(written)]
+        code = next((codes[bool(written)] for words, *codes in REPORTS if str(error).startswith(words)), "DAMAGED")
         if str(error).startswith("unable to open"):
             # It is there: what cannot be opened is it, or what is beside it.
-            files = [os.path.dirname(os.path.abspath(written))] if written else [path, *(path + end for end in BESIDE)]
+            files = [os.path.dirname(os.path.abspath(written))] if written else [path + suffix for suffix in FILES]
             allowed = all(os.access(file, os.W_OK if written else os.R_OK) for file in files if is_there(file))
             code = code if allowed else "NO_PERMISSION"
         raise Failure(code, str(error), written or path) from error
