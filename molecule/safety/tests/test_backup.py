@@ -8,13 +8,14 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from shared.demo import Demo, error, finished, local_inventory, recap, temporaries, works
+from shared.demo import REPOSITORY, Demo, error, finished, local_inventory, recap, temporaries, works
 from shared.engine import Engine
 from shared.private_engine import PrivateEngine
 from shared.programs import repeat, snapshot_program
@@ -259,25 +260,23 @@ def test_snapshots_are_their_owners_alone(demo: Demo, folder: Path, umask: int) 
     assert modes == {"localhost": 0o700, **files}
 
 
-def test_planted_links_are_not_followed(engine: Engine, demo: Demo, folder: Path, tmp_path: Path) -> None:
+def test_planted_links_are_not_followed(demo: Demo, folder: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir(mode=0o700)
-    # It says that it is of a backup of this series, which was interrupted.
-    info = json.loads(engine.output("info", "--format={{json .}}"))
-    series = {"host": "localhost", "engine": {"id": info["ID"], "name": info["Name"]}}
-    label = {"series": series | {"volume": demo.volume, "database": "demo.db"}, "play": 2**22}
-    (theirs / "series").write_text(json.dumps(label))
-    before = {path.name: path.read_text() for path in theirs.iterdir()}
+    (theirs / "file").write_text("theirs")
     folder.mkdir()
     (folder / "localhost").symlink_to(theirs)
     line = error(demo.play("playbooks/backup.yml"))
     assert f"{folder}/localhost is a link" in line
     (folder / "localhost").unlink()
     (folder / "localhost").mkdir(mode=0o700)
-    (folder / "localhost/.part-planted").symlink_to(theirs)
+    # It has the name that a play of this controller which has ended would have given it.
+    plays = json.loads(subprocess.check_output([sys.executable, REPOSITORY / "roles/oneshot/files/plays.py"]))
+    planted = folder / f"localhost/.part-planted.{plays['own'].partition('-')[0]}-{2**22}"
+    planted.symlink_to(theirs)
     works(demo.play("playbooks/backup.yml"))
-    assert {path.name: path.read_text() for path in theirs.iterdir()} == before
-    assert (folder / "localhost/.part-planted").is_symlink()
+    assert {path.name: path.read_text() for path in theirs.iterdir()} == {"file": "theirs"}
+    assert planted.is_symlink()
 
 
 MAKE_LIBRARY = """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +49,17 @@ def is_running(engine: Engine, name: str) -> bool:
     return bool(engine.inspect("container", name).get("State", {}).get("Running"))
 
 
+def stop(engine: Engine, name: str) -> int:
+    """Stop the program in a container as soon as it runs, so that it does not give up waiting; return its number."""
+    wait_for(lambda: is_running(engine, name))
+    init = engine.inspect("container", name)["State"]["Pid"]
+    children = Path(f"/proc/{init}/task/{init}/children")
+    wait_for(children.read_text)
+    child = int(children.read_text())
+    os.kill(child, signal.SIGSTOP)
+    return child
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -63,13 +76,7 @@ def test_play_that_is_at_work_is_left_alone(
 ) -> None:
     name = f"{demo.image}-{first}"
     play = demo.start(*arguments(first))
-    wait_for(lambda: is_running(engine, name))
-    # However long the other play takes, this one does not stop waiting.
-    init = engine.inspect("container", name)["State"]["Pid"]
-    children = Path(f"/proc/{init}/task/{init}/children")
-    wait_for(children.read_text)
-    child = int(children.read_text())
-    os.kill(child, signal.SIGSTOP)
+    child = stop(engine, name)
     identity, state, temporary = engine.inspect("container", name)["Id"], engine.state(), temporaries()
     assert f"{name} is running" in error(demo.play(*arguments(second)))
     assert is_running(engine, name)
@@ -94,39 +101,40 @@ def test_next_play_removes_what_a_killed_one_left(
     engine.output("kill", name)
     engine.output("rm", "--force", lock)
     (left,) = temporaries()
-    assert left.name.endswith(f".{name}")
-    parts = set(folder.rglob("*")) - before
-    assert {path.parent.name for path in parts if path.name == "series"} == (
-        {path.name for path in folder.glob("localhost/.part-*")} if kind == "backup" else set()
-    )
-    others = {left.with_name(f"ansible.mine.{demo.image}-other"), left.with_name(f"mine.{name}")}
-    part = folder / "localhost/.part-mine"
-    for path in (*others, part):
+    mark = left.suffix
+    assert re.fullmatch(rf"[.][0-9a-f]{{12}}-{play.pid}", mark)
+    parts = [path for path in folder.rglob("*") if path not in before]
+    assert [path.suffix for path in parts] == [mark] * (kind == "backup")
+    # A user's, and those of a play on another controller.
+    others = [left.with_name(name) for name in ("ansible.mine", f"mine{mark}", f"ansible.x.{'0' * 12}-{play.pid}")]
+    others += [folder / "localhost" / name for name in (".part-mine", f".part-x.{'0' * 12}-{play.pid}")]
+    for path in others:
         path.mkdir()
         (path / "file").touch()
     works(demo.play(*arguments(kind)))
-    assert not left.exists()
-    assert all((path / "file").exists() for path in (*others, part))
-    assert not {path for path in parts if path.exists()}
+    assert not any(path.exists() for path in (left, *parts))
+    assert all((path / "file").exists() for path in others)
     assert engine.inspect("container", name) == {}
     assert [snapshot_rows(snapshot) for snapshot in snapshots_in(folder)] == [DEFAULT_ROWS] * (1 + (kind == "backup"))
     assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS + ([[4, "Davi"]] if kind == "writer" else [])
     for path in others:
-        (path / "file").unlink()
-        path.rmdir()
+        shutil.rmtree(path)
 
 
-def test_part_of_a_play_that_is_alive_stays(engine: Engine, demo: Demo, folder: Path, lock: str) -> None:
-    play = demo.start("playbooks/backup.yml")
-    wait_for(lambda: is_running(engine, f"{demo.image}-backup"))
-    (part,) = folder.glob("localhost/.part-*")
-    assert os.listdir(part) == ["series"]
-    error(demo.play("playbooks/backup.yml"))
-    assert part.exists()
+def test_what_a_play_at_work_uses_is_left_alone(
+    engine: Engine, demo: Demo, folder: Path, arguments: Arguments, lock: str
+) -> None:
+    play = demo.start(*arguments("writer"))
+    child = stop(engine, demo.writer)
+    (used,) = temporaries()
     engine.output("rm", "--force", lock)
+    works(demo.play("playbooks/backup.yml"))
+    assert (used / "input").read_text() == "nome\nBruno\nDavi\n"
+    os.kill(child, signal.SIGCONT)
     works(finished(play))
-    assert len(snapshots_in(folder)) == 2
-    assert not part.exists()
+    assert engine.rows(demo.image, demo.volume) == [*DEFAULT_ROWS, [4, "Davi"]]
+    assert snapshot_rows(snapshots_in(folder)[-1]) == DEFAULT_ROWS
+    assert temporaries() == set()
 
 
 # What happens when another play makes its container just after this one has looked whether there is one.

@@ -46,6 +46,7 @@ def finish(part: str, folder: str, manifest: str, keep: str) -> dict[str, Any]:
         ``file``: the snapshot; ``number``: higher than that of all others of its database; ``removed``: snapshots.
     """
     said, path, surplus = json.loads(manifest), Path(part), int(keep)
+    said.pop("changed", None)  # of the run, not of the snapshot
     ours = series_of(said)
     with locked(folder) as place:
         if path.parent.parent != place or not path.parent.name.startswith(".part-"):
