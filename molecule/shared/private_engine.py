@@ -126,12 +126,29 @@ def listen(folder: Path) -> None:
     subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", configuration, "-E", folder / "sshd.log"], stdin=subprocess.DEVNULL)
 
 
-def kill(_folder: Path) -> None:
-    """Kill the engine and its containerd, as a crash of theirs would; the containers run on."""
+def engine_processes() -> list[int]:
+    """Return the numbers of the engine and its containerd."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (process / "comm").read_text().strip() in ("dockerd", "containerd"):
-                os.kill(int(process.name), signal.SIGKILL)
+            found += [int(process.name)] * ((process / "comm").read_text().strip() in ("dockerd", "containerd"))
+    return found
+
+
+def serve(folder: Path) -> None:
+    """Run the command that the test has put into ``scratch/serve.json`` where the engine alone can reach it."""
+    inside = ["nsenter", f"--net=/proc/{engine_processes()[0]}/ns/net"]
+    subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+    command = json.loads((folder / "scratch/serve.json").read_text())
+    with (folder / "scratch/serve.log").open("w") as log:
+        subprocess.Popen([*inside, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def kill(_folder: Path) -> None:
+    """Kill the engine and its containerd, as a crash of theirs would; the containers run on."""
+    for process in engine_processes():
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGKILL)
 
 
 def kill_all(_folder: Path) -> None:
@@ -145,7 +162,7 @@ def deny(folder: Path) -> None:
     (folder / "docker.sock").chmod(0)
 
 
-COMMANDS = {"start": start, "listen": listen, "kill": kill, "kill all": kill_all, "deny": deny}
+COMMANDS = {"start": start, "listen": listen, "serve": serve, "kill": kill, "kill all": kill_all, "deny": deny}
 
 
 def reap(*_: object) -> None:

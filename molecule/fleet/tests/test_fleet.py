@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from shared.demo import Demo, environment, errors, recaps, table, works
 from shared.engine import Engine
 from shared.machines import FIRST, SECOND, DockerHost, Fleet, make_key, prepare_overlay
-from shared.system import wait_for
+from shared.registry import prepare_registry
+from shared.system import kill_tree, wait_for
 from shared.volumes import DEFAULT_ROWS
 
 NAMES = ["alfa", "beta", "gama", "gama-2"]
@@ -174,6 +176,54 @@ def test_what_the_controller_has_travels(demo: Demo, fleet: Fleet, engines: dict
         for host in (SECOND, "beta"):
             engines[host].docker("image", "rm", name)
         works(demo.play("site.yml", f"--limit={SECOND},beta"))
+
+
+def test_each_host_pulls_the_base_image_itself(
+    demo: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path
+) -> None:
+    """Each has a registry that nobody else can reach; both have the same images."""
+    hosts, address = ("alfa", "beta"), "127.0.0.1:5000"
+    name = f"{address}/python:3.12-alpine"
+    command = prepare_registry(tmp_path, address)
+    logs = {host: fleet.machines[host].scratch / "serve.log" for host in hosts}
+    for host in hosts:
+        (fleet.machines[host].scratch / "serve.json").write_text(json.dumps(command))
+        fleet.machines[host].tell("serve")
+    engines["alfa"].output("tag", engines["alfa"].base(demo.image), name)
+    wait_for(lambda: engines["alfa"].docker("push", name).rc == 0)
+    engines["alfa"].output("image", "rm", name)
+    there = Demo(demo.name, {"demo_base_image": name}, demo.options)
+    try:
+        result = there.play("site.yml", "--tags=build", f"--limit={','.join(hosts)}", demo_base_image_source="registry")
+        works(result)
+        assert {row[2] for row in table(result).values()} == {f"{name} (registry)"}
+        for host in hosts:
+            assert engines[host].inspect("image", name) != {}
+            lines = logs[host].read_text().splitlines()
+            assert sum("manifests/3.12-alpine HTTP" in line and "PUT" not in line for line in lines) == 1
+    finally:
+        for host in hosts:
+            engines[host].docker("image", "rm", name)
+
+
+@pytest.mark.parametrize("step", ["base image", "image"])
+def test_the_next_build_removes_what_one_that_was_killed_left(
+    demo: Demo, fleet: Fleet, engines: dict[str, Engine], step: str
+) -> None:
+    beta, arguments = engines["beta"], ("--tags=build", "--limit=beta")
+    tags = beta.output("images", "--format={{.Repository}}:{{.Tag}}").split()
+    gone = [tag for tag in tags if step == "base image" or tag.startswith(f"{demo.image}:")]
+    beta.output("image", "rm", *gone)
+    assert fleet.leftovers() == set()
+    play = demo.start("site.yml", *arguments)
+    wait_for(fleet.leftovers)
+    kill_tree(play.pid)
+    assert play.wait(timeout=120) == -signal.SIGKILL
+    left = fleet.leftovers()
+    assert len(left) == 1, "nobody was left to remove it"
+    works(demo.play("site.yml", *arguments))
+    assert fleet.leftovers() == set()
+    assert beta.inspect("image", f"{demo.image}:latest") != {}
 
 
 def test_snapshots_of_each_host_and_back(demo: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 from shared.demo import LABELS, Demo, error, recaps, works
 from shared.engine import Engine
 from shared.machines import FIRST, SECOND, Fleet
-from shared.system import wait_for
+from shared.system import kill_tree, wait_for
 from shared.volumes import change, file_hashes, fill
 
 MIGRATE = "playbooks/migrate.yml"
@@ -29,6 +26,22 @@ connection.commit()
 """
 INSERT = CHANGE.format("INSERT INTO clientes (nome) VALUES ('Zeca')")
 RENAME = CHANGE.format("UPDATE clientes SET nome = 'Zeca' WHERE id = 1")
+# What the source holds, and the target; how to see that they are not the same.
+NUMBER, VALUE = "CREATE TABLE notas (valor)", "UPDATE clientes SET nome = {} WHERE id = 1"
+LOOK_THE_SAME = [
+    ([VALUE.format("x'416c696365'")], [VALUE.format("'Alice'")], "SELECT typeof(nome) FROM clientes"),
+    (
+        [NUMBER, "INSERT INTO notas VALUES (1)"],
+        [NUMBER, "INSERT INTO notas VALUES (1.0)"],
+        "SELECT typeof(valor) FROM notas",
+    ),
+    (["PRAGMA user_version = 1"], ["PRAGMA user_version = 2"], "PRAGMA user_version"),
+    (["PRAGMA application_id = 1"], [], "PRAGMA application_id"),
+]
+ASK = """
+import sqlite3
+print(sqlite3.connect("file:/data/demo.db?mode=ro", uri=True).execute("{}").fetchall())
+"""
 
 
 @pytest.fixture
@@ -182,38 +195,53 @@ def test_what_is_written_meanwhile_is_not_lost(moving: Demo, engines: dict[str, 
     assert names(engines["alfa"], moving) == ["Zeca", *NAMES[1:]]
 
 
-@pytest.mark.parametrize("moment", ["transfer", "restore", "verification"])
+def test_what_only_looks_the_same_is_replaced_if_that_is_asked(moving: Demo, engines: dict[str, Engine]) -> None:
+    alfa, beta = engines["alfa"], engines["beta"]
+    for source, target, query in LOOK_THE_SAME:
+        for engine, statements in ((alfa, source), (beta, target)):
+            populate(engine, moving)
+            for statement in statements:
+                change(engine, moving, CHANGE.format(statement))
+        before = file_hashes(beta, moving)
+        line = error(moving.play(MIGRATE, **route("alfa", "beta")))
+        assert "was left as it is; to replace it, use -e demo_restore_force=true" in line, query
+        assert file_hashes(beta, moving) == before
+        assert "on both sides" in works(moving.play(MIGRATE, **route("alfa", "beta"), demo_restore_force=True))
+        found, expected = (change(engine, moving, ASK.format(query)) for engine in (beta, alfa))
+        assert found == expected, query
+    assert recaps(moving.play(MIGRATE, **route("alfa", "beta")))["beta"]["changed"] == 0
+
+
+@pytest.mark.parametrize("moment", ["snapshot", "transfer", "restore", "verification"])
 def test_a_migration_that_is_killed_can_be_run_again(
     moving: Demo, fleet: Fleet, engines: dict[str, Engine], tmp_path: Path, moment: str
 ) -> None:
     alfa, beta = engines["alfa"], engines["beta"]
     before = file_hashes(alfa, moving)
     reached = {
+        "snapshot": lambda: f"{moving.image}-backup" in running(alfa),
         "transfer": lambda: list((tmp_path / "backups/alfa").glob("*.gz")),
-        "restore": lambda: (
-            moving.volume in volumes(beta) and f"{moving.image}-restore" in beta.output("ps", "--format={{.Names}}")
-        ),
+        "restore": lambda: moving.volume in volumes(beta) and f"{moving.image}-restore" in running(beta),
         "verification": lambda: f"{moving.image}-backup" in beta.output("ps", "--all", "--format={{.Names}}"),
     }[moment]
     play = moving.start(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True)
     wait_for(reached)
-    kill(play.pid)
-    play.wait(timeout=30)
-    # Nobody was left to remove them.
-    for folder in fleet.leftovers():
-        shutil.rmtree(folder)
-    assert play.returncode == -signal.SIGKILL
+    kill_tree(play.pid)
+    assert play.wait(timeout=120) == -signal.SIGKILL
+    if moment in ("snapshot", "restore"):
+        assert fleet.leftovers() != set(), "nobody was left to remove them"
+    if moment == "snapshot":
+        assert list(tmp_path.glob("backups/alfa/.part-*")) != []
     assert file_hashes(alfa, moving) == before, "the source is whole"
+    # What ran on the hosts has not heard of it.
+    wait_for(lambda: running(alfa) == running(beta) == [])
     works(moving.play(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True))
     assert names(beta, moving) == NAMES
     assert moving.volume not in volumes(alfa)
     assert alfa.state()["containers"] == beta.state()["containers"] == []
+    assert fleet.leftovers() == set(), "what the first one left, the second has removed"
+    assert list(tmp_path.glob("backups/alfa/.part-*")) == []
 
 
-def kill(process: int) -> None:
-    """Kill a process and all that descend from it, the last ones first to be looked for."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    os.kill(process, signal.SIGKILL)
-    for child in children:
-        with contextlib.suppress(OSError):
-            kill(int(child))
+def running(engine: Engine) -> list[str]:
+    return engine.output("ps", "--format={{.Names}}").split()
