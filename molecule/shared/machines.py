@@ -61,6 +61,13 @@ def prepare_overlay(overlay: Path, key: str, *packages: str) -> None:
     os.chown(overlay / "home" / USER, UID, -1)
 
 
+def find_temporaries() -> set[Path]:
+    """Return the temporary files of roles on this machine, with which all others share /tmp."""
+    find = ["find", "/tmp", "-maxdepth", "1", "-name", "ansible.*", "-user", str(UID)]  # noqa: S108
+    theirs = subprocess.run(find, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    return temporaries() | {Path(line) for line in theirs.splitlines()}
+
+
 class DockerHost(PrivateEngine):
     """A machine with an SSH server and an engine.
 
@@ -98,6 +105,7 @@ class Fleet:
 
     Attributes:
         folder: what there is on the controller.
+        found: the temporary files of roles that were there before.
         machines: the machines, by inventory name.
         second: the second engine of the last of them.
         engines: the addresses of all engines on this side, by inventory name.
@@ -107,6 +115,7 @@ class Fleet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.found = find_temporaries()
         example = yaml.safe_load((REPOSITORY / "inventory/fleet.example.yml").read_text())
         self.group: dict[str, Any] = example["docker_hosts"]
         self.known_hosts = folder / "known_hosts"
@@ -146,11 +155,8 @@ class Fleet:
         return self.write(name, self.group | {"hosts": {one: self.reach(each) for one, each in machines.items()}})
 
     def leftovers(self) -> set[Path]:
-        """Return the temporary files that roles have left behind."""
-        # The machines share /tmp with this one and all that runs here.
-        find = ["find", "/tmp", "-maxdepth", "1", "-name", "ansible.*", "-user", str(UID)]  # noqa: S108
-        theirs = subprocess.run(find, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-        return temporaries() | {Path(line) for line in theirs.splitlines()}
+        """Return the temporary files that roles have left behind since the hosts are there."""
+        return find_temporaries() - self.found
 
     def close(self) -> None:
         """Leave nothing behind."""
