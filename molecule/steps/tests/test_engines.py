@@ -84,10 +84,10 @@ def test_engine_with_a_tmp_of_its_own_says_what_to_set(
 
 CROWD = """
 export DOCKER_HOST=%s
-docker create --name=first %s true && docker commit --change='ENV STRANGER=1' first stranger:1 && docker rm first &&
+docker create --name=first %s && docker export first | docker import - stranger:1 && docker rm first &&
 for number in $(seq 300); do docker volume create stranger-$number; done &&
 for name in $(seq --format=stranger-%%g 20); do
-  docker tag stranger:1 $name:1 && docker create --name=$name --volume=stranger-1:/data $name:1
+  docker tag stranger:1 $name:1 && docker create --name=$name --volume=stranger-1:/data $name:1 true
 done
 """
 
@@ -102,7 +102,7 @@ def test_engine_with_many_things_is_asked_for_those_of_the_demo_alone(
     assert crowd.rc == 0, crowd.stderr
     # Names that begin as those of the demo do are not its own.
     engine.output("volume", "create", f"{demo.volume}_other")
-    engine.output("create", f"--name={demo.writer}-other", "stranger:1")
+    engine.output("create", f"--name={demo.writer}-other", "stranger:1", "true")
     before = engine.state()
     for playbook in ("site.yml", "playbooks/backup.yml", "teardown.yml"):
         output = works(demo.play(playbook, "-vvv", demo_backup_dir=str(tmp_path)))
