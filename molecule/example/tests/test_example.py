@@ -248,6 +248,12 @@ def test_destroyed_data_is_restored_and_other_records_only_when_forced(
     assert loans(engine, example) == LOANS
 
 
+def test_lost_volume_is_made_again_with_the_data_that_it_had(engine: Engine, example: Example, snapshot: Path) -> None:
+    engine.output("volume", "rm", example.app)
+    works(example.play("--tags=restore", snapshot=str(snapshot)))
+    assert loans(engine, example) == LOANS
+
+
 def test_application_goes_on_where_the_snapshot_was(engine: Engine, example: Example, snapshot: Path) -> None:
     assert recap(example.play("--tags=all,restore", snapshot=str(snapshot)))["changed"] == 0
     assert loans(engine, example) == LOANS
