@@ -32,7 +32,7 @@ def test_roles_ask_for_what_they_are_not_told(alone: Demo, engines: dict[str, En
     assert engines["alfa"].rows(alone.image, alone.volume) == [[1, "Alice"], [2, "Bruno"]]
     again = alone.play(PLAYBOOK)
     works(again)
-    assert recaps(again)["alfa"]["changed"] == 2, "another snapshot is taken, and kept; all else is there"
+    assert recaps(again)["alfa"]["changed"] == 1, "another snapshot is kept; all else is there"
 
 
 @pytest.mark.parametrize(
