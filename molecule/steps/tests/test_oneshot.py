@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from shared.demo import Demo, error, temporaries, works
+from shared.demo import REPOSITORY, Demo, error, temporaries, works
 from shared.engine import Engine
 
 demo = Demo("steps")
@@ -77,8 +78,11 @@ def test_hands_back_what_the_command_said(engine: Engine, role: Role) -> None:
 @pytest.mark.usefixtures("container")
 def test_carries_files_both_ways_and_leaves_none(role: Role, tmp_path: Path) -> None:
     (tmp_path / "given").write_text("palavras")
-    # What an interrupted run of the same container left, and what is somebody else's.
-    old, other = (Path(os.environ["TMPDIR"], name) for name in (f"ansible.old1.{NAME}", "ansible.old1.another"))
+    # What a play of this controller left that has ended, for no process has number 0; and what is somebody else's.
+    plays = [sys.executable, str(REPOSITORY / "roles/oneshot/files/plays.py")]
+    own = json.loads(subprocess.run(plays, check=True, stdout=subprocess.PIPE).stdout)["own"]
+    marks = (f"{own.rpartition('-')[0]}-0", "another")
+    old, other = (Path(os.environ["TMPDIR"], f"ansible.old1.{mark}") for mark in marks)
     for folder in (old, other):
         folder.mkdir()
         (folder / "input").touch()
