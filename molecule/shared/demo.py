@@ -144,3 +144,8 @@ def local_inventory(folder: Path, hosts: Mapping[str, Mapping[str, object]]) -> 
 def temporaries() -> set[Path]:
     """Return the temporary files of the roles on this machine."""
     return set(Path(os.environ["TMPDIR"]).glob("ansible.*"))
+
+
+def said(result: subprocess.CompletedProcess[str]) -> str:
+    """Return what a play that must work said, on one line: Ansible folds the long ones."""
+    return " ".join(works(result).split())

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from shared.demo import Demo, error, works
+from shared.demo import Demo, error, said, works
 from shared.engine import Engine
 from shared.system import wait_for
 from shared.volumes import DEFAULT_ROWS
@@ -43,7 +43,7 @@ def test_volume_is_adopted_when_asked_and_still_not_removed(engine: Engine, thei
     assert result.returncode == 0, result.stdout
     assert engine.rows(demo.image, theirs) == DEFAULT_ROWS
     result = demo.play("teardown.yml", demo_volume=theirs)
-    assert f"The volume {theirs} stays: this project did not create it" in result.stdout
+    assert f"The volume {theirs} stays: this project did not create it" in said(result)
     assert not engine.inspect("volume", theirs)["Labels"]
     assert demo.play("site.yml").returncode == 0
     assert run(engine, theirs, "cat", "/data/file") == "precious"
@@ -75,7 +75,7 @@ def test_container_of_that_name_is_refused(engine: Engine, unrelated: str, role:
         if of_ours:
             assert name in error(result)
         else:
-            assert f"The container {name} stays: this project did not create it" in works(result)
+            assert f"The container {name} stays: this project did not create it" in said(result)
     finally:
         engine.output("rm", "--force", name)
     works(demo.play("site.yml"))
@@ -114,7 +114,7 @@ def test_image_of_that_name_is_refused(engine: Engine) -> None:
         result = demo.play("site.yml", demo_image=name)
         assert f"The image {name}:latest exists and this project did not build it" in error(result)
         result = demo.play("teardown.yml", demo_image=name, demo_volume="molecule_nothing")
-        assert f"The image {name}:latest stays: this project did not create it" in works(result)
+        assert f"The image {name}:latest stays: this project did not create it" in said(result)
         assert engine.inspect("image", name)["Id"] == identity
     finally:
         engine.output("image", "rm", name)

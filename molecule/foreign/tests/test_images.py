@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from shared.demo import Demo, error, recap, works
+from shared.demo import Demo, error, recap, said, works
 from shared.engine import Engine
 from shared.snapshots import snapshots_in
 from shared.volumes import DEFAULT_ROWS
@@ -110,7 +110,7 @@ def test_foreign_latest_is_refused_and_never_run(
     assert mounts(engine, since) == []
     assert snapshots_in(folder) == [snapshot]
     line = f"The image {name} stays: this project did not create it"
-    assert line in works(other.play("teardown.yml", demo_keep_volume=True))
+    assert line in said(other.play("teardown.yml", demo_keep_volume=True))
     assert engine.inspect("image", name)["Id"] == identity
     # The negative control: what the engine tells of a volume that is used.
     assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
@@ -127,7 +127,7 @@ def test_foreign_image_under_the_computed_tag_is_refused(engine: Engine, remove:
     assert f"The image {name} exists and this project did not build it" in error(result)
     assert mounts(engine, since) == []
     assert engine.inspect("image", f"{OTHER}:latest") == {}
-    assert f"The image {name} stays" in works(other.play("teardown.yml", demo_keep_volume=True))
+    assert f"The image {name} stays" in said(other.play("teardown.yml", demo_keep_volume=True))
     assert engine.inspect("image", name)["Id"] == identity
 
 
@@ -155,7 +155,7 @@ def test_image_beside_the_assembled_base_is_never_touched(engine: Engine, remove
         assert engine.base(OTHER) != name
     finally:
         line = f"The image {name} stays: this project did not create it"
-        assert line in works(other.play("teardown.yml", demo_keep_volume=True))
+        assert line in said(other.play("teardown.yml", demo_keep_volume=True))
     assert engine.inspect("image", name)["Id"] == identity
     assert engine.inspect("image", OTHER) == {}
 
@@ -185,7 +185,7 @@ def test_what_somebody_made_from_our_image_stays(engine: Engine, remove: Callabl
     engine.output("create", f"--name={container}", derived)
     result = other.play("teardown.yml", demo_keep_volume=True)
     for name, identity in theirs.items():
-        assert f"The image {name} stays: this project did not create it" in works(result)
+        assert f"The image {name} stays: this project did not create it" in said(result)
         assert engine.inspect("image", name)["Id"] == identity
     assert engine.inspect("container", container) != {}
     assert [engine.inspect("image", tag) for tag in ours] == [{}, {}]

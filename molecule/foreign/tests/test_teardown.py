@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.demo import Demo, error, recap
+from shared.demo import Demo, error, recap, said
 from shared.engine import Engine
 from shared.volumes import DEFAULT_ROWS
 
@@ -23,7 +23,7 @@ def test_teardown_waits_for_who_uses_the_volume(engine: Engine) -> None:
 
 def test_teardown_keeps_the_volume_when_asked_and_is_done_the_second_time(engine: Engine) -> None:
     result = demo.play("teardown.yml", demo_keep_volume=True)
-    assert f"The volume {demo.volume} stays: its data is kept, as asked" in result.stdout
+    assert f"The volume {demo.volume} stays: its data is kept, as asked" in said(result)
     assert demo.play("site.yml", "--tags=build,read").returncode == 0
     assert engine.rows(demo.image, demo.volume) == DEFAULT_ROWS
     assert demo.play("teardown.yml").returncode == 0
