@@ -9,19 +9,13 @@ REPORT_MARK = b"A report of sqlite-demo"
 
 
 def is_text(value: Any, pattern: str = ".*") -> bool:
-    """Tell whether this is a text, and a regular expression describes all of it."""
+    """Tell whether this is a text that a regular expression describes from end to end."""
     return isinstance(value, str) and re.fullmatch(pattern, value, re.DOTALL) is not None
 
 
-def is_short(names: Iterable[str]) -> bool:
-    """Tell whether Linux takes these as arguments of a program: 128 kB is the limit of each."""
-    lengths = list(map(len, names))
-    return max(lengths) <= 30_000 and sum(lengths) <= 250_000
-
-
-def is_file(value: Any) -> bool:
-    """Tell whether this is no path, or that of a file."""
-    return is_text(value) and (value == "" or os.path.isfile(os.path.expanduser(value)))
+def is_short(names: list[str]) -> bool:
+    """Tell whether Linux takes these names as arguments of a program; 128 kB is its limit for each."""
+    return all(len(name) <= 30_000 for name in names) and sum(map(len, names)) <= 250_000
 
 
 def may_be_folder(value: Any) -> bool:
@@ -31,10 +25,8 @@ def may_be_folder(value: Any) -> bool:
 
 
 def may_be_report(value: Any) -> bool:
-    """Tell whether this is no path, or that of a report, or of nothing: another file stays as it is."""
-    if value == "" or not is_text(value, r".*\S.*"):
-        return bool(value == "")
-    path = os.path.realpath(os.path.expanduser(value))
+    """Tell whether this is the path of a report, or of nothing: another file stays as it is."""
+    path = os.path.realpath(os.path.expanduser(value)) if is_text(value, r".*\S.*") else os.devnull
     if os.path.isfile(path):
         with open(path, "rb") as file:
             return REPORT_MARK in file.readline(100) + file.readline(100)
@@ -46,37 +38,33 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: is_text(str(value), "[0-9]+"),
     "list": lambda value: isinstance(value, list) and len(value) > 0,
     "short": is_short,
-    "file": is_file,
+    "file": lambda value: value == "" or (is_text(value) and os.path.isfile(os.path.expanduser(value))),
     "folder": may_be_folder,
-    "report": may_be_report,
+    "report": lambda value: value == "" or may_be_report(value),
 }
 
 
-def wrong(settings: Mapping[str, Any], rules: Iterable[Mapping[str, str]]) -> list[str]:
-    """Return a line for each setting that does not exist, and for each rule that is broken.
+def fault(settings: Mapping[str, Any], rules: Iterable[Mapping[str, str]]) -> str:
+    """Return what is wrong with the first setting that does not exist or breaks a rule; nothing if none does.
 
     Args:
         settings: the value of each.
         rules: ``setting``, what it ``must_be`` in words, and one of ``pattern``: a regular expression that describes a
-            text; ``each``: one for all elements of a list; ``kind``: a key of KINDS. Of those of one setting only the
-            first that is broken is told.
+            text; ``each``: one for all elements of a list; ``kind``: a key of KINDS.
     """
-    known = {rule["setting"] for rule in rules}
-    lines = {each: f"{each} is not a setting of this demo: see inventory/group_vars/all.yml" for each in settings}
-    lines = {each: line for each, line in lines.items() if each not in known}
+    for name in sorted({*settings} - {rule["setting"] for rule in rules}):
+        return f"{name} is not a setting of this demo: see inventory/group_vars/all.yml"
     for rule in rules:
-        setting, value = rule["setting"], settings[rule["setting"]]
-        if setting in lines:
-            continue
+        value = settings.get(rule["setting"])
         if "kind" in rule:
             right = KINDS[rule["kind"]](value)
         elif "each" in rule:
-            right = all(is_text(element, rule["each"]) for element in value)
+            right = isinstance(value, list) and all(is_text(element, rule["each"]) for element in value)
         else:
             right = is_text(value, rule["pattern"])
         if not right:
-            lines[setting] = f"{setting} must be {rule['must_be']}"
-    return list(lines.values())
+            return f"{rule['setting']} must be {rule['must_be']}"
+    return ""
 
 
 class FilterModule:
@@ -84,4 +72,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"wrong": wrong}
+        return {"fault": fault}
