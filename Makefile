@@ -113,7 +113,7 @@ lock: ## write requirements.txt anew from requirements.in
 	@echo 'Installing into .venv, which takes about a minute'
 	@rm -rf .venv  # venv --clear would empty what a link points to
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
+	@$(BIN)/pip install --quiet --no-user --disable-pip-version-check --no-compile --require-hashes --requirement requirements.txt
 	@cp .config/venv/molecule $(BIN)/molecule
 	@packages=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 	  && cp .config/venv/compiled_modules.py "$$packages" && echo 'import compiled_modules' > "$$packages/compiled_modules.pth"

@@ -18,15 +18,20 @@ def is_short(names: list[str]) -> bool:
     return all(len(name) <= 30_000 for name in names) and sum(map(len, names)) <= 250_000
 
 
+def path_of(value: str) -> str:
+    """Return the path that Ansible takes a text for."""
+    return os.path.realpath(os.path.expandvars(os.path.expanduser(value)))
+
+
 def may_be_folder(value: Any) -> bool:
-    """Tell whether this is the path of a folder, or of nothing, in which Ansible sees no pattern."""
-    path = os.path.expanduser(value) if is_text(value, r"(?=.*\S)[^][*?]+") else os.devnull
+    """Tell whether this is the path of a folder, or of nothing, in which Ansible sees neither pattern nor variable."""
+    path = path_of(value) if is_text(value, r"(?=.*\S)[^][*?$]+") else os.devnull
     return os.path.isdir(path) or not os.path.exists(path)
 
 
 def may_be_report(value: Any) -> bool:
     """Tell whether this is the path of a report, or of nothing: another file stays as it is."""
-    path = os.path.realpath(os.path.expanduser(value)) if is_text(value, r".*\S.*") else os.devnull
+    path = path_of(value) if is_text(value, r".*\S.*") else os.devnull
     if os.path.isfile(path):
         with open(path, "rb") as file:
             return REPORT_MARK in file.readline(100) + file.readline(100)
@@ -38,7 +43,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: is_text(str(value), "[0-9]+"),
     "list": lambda value: isinstance(value, list) and len(value) > 0,
     "short": is_short,
-    "file": lambda value: value == "" or (is_text(value) and os.path.isfile(os.path.expanduser(value))),
+    "file": lambda value: value == "" or (is_text(value) and os.path.isfile(path_of(value))),
     "folder": may_be_folder,
     "report": lambda value: value == "" or may_be_report(value),
 }
@@ -63,7 +68,8 @@ def fault(settings: Mapping[str, Any], rules: Iterable[Mapping[str, str]]) -> st
         else:
             right = is_text(value, rule["pattern"])
         if not right:
-            return f"{rule['setting']} must be {rule['must_be']}"
+            missing = rule.get("kind") == "file" and is_text(value) and not os.path.exists(path_of(str(value)))
+            return f"{rule['setting']} must be {rule['must_be']}" + f"; {value} does not exist" * missing
     return ""
 
 
