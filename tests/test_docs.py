@@ -64,7 +64,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_troubleshooting_has_lines_that_the_project_says() -> None:
-    sources = [*REPOSITORY.glob("roles/*/*/*.yml"), *REPOSITORY.glob("playbooks/**/*.yml")]
+    sources = [
+        *REPOSITORY.glob("roles/*/*/*.yml"),
+        *REPOSITORY.glob("playbooks/**/*.yml"),
+        *REPOSITORY.glob("playbooks/*/*.py"),
+    ]
     text = re.sub(r"\s+", " ", "".join(path.read_text() for path in sources))
     text += "".join(
         path.read_text() for path in (*REPOSITORY.glob("files/app/*.py"), *REPOSITORY.glob("roles/*/files/*.py"))

@@ -42,7 +42,7 @@ def host(events: list[str], *there: str, volume: str = "data", **variables: Any)
         "__demo_engine": {"volumes": [{"Name": name} for name in there], "host_info": {}},
         "__demo_events": {"stdout_lines": events},
         "__demo_engine_after": {"containers": [{"Id": OTHER}]},
-        "writer_result": {"container": WRITER, "sha256": "f0"},
+        "writer_result": {"container": WRITER, "sha256": "f0", "inserted": 3},
         "reader_result": {"container": READER, "sha256": "f0", "lines": []},
         **variables,
     }
@@ -160,8 +160,15 @@ def test_container_that_is_still_there_is_not_said_to_be_gone() -> None:
     assert not lane(host([], __demo_engine_after={"containers": [{"Id": OTHER}, {"Id": WRITER}]}))["gone"]
 
 
+def test_volume_that_was_there_before_does_not_begin_with_the_run() -> None:
+    assert [bar["before"] for bar in lane(host(EVENTS))["bars"]] == [False, False, False]
+    assert [bar["before"] for bar in lane(host(EVENTS, "data"))["bars"]] == [True, False, False]
+
+
 def test_verdict_is_that_of_the_run() -> None:
     assert lane(host([]))["verdict"] == "same"
+    known = {"container": WRITER, "sha256": "f0", "inserted": 0}
+    assert lane(host([], writer_result=known))["verdict"] == "known"
     assert lane(host([], writer_result={}))["verdict"] == "alone"
     assert lane(host([]), done=False)["verdict"] == "failed"
     assert lane({"demo_volume": "data"}, done=False)["verdict"] == "failed"

@@ -10,6 +10,7 @@ import database
 
 COLUMN = "nome"
 LINE_LIMIT = 1_000_000  # bytes; a file without line ends is not taken into memory
+MARK = "\ufeff"  # what Excel puts at the beginning of a file
 BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol, says Unicode, that show nothing
 
 
@@ -34,7 +35,7 @@ def check(names: Iterable[tuple[int, str]], unit: str) -> Iterator[str]:
 def read_csv(path: str) -> Iterator[tuple[int, str]]:
     """Yield the column ``nome`` of a UTF-8 CSV file with a header, each with the number of its line.
 
-    Commas or semicolons separate, as the header does; quotes are those of RFC 4180; empty lines are passed over.
+    Commas or semicolons separate, as in the header; quotes are those of RFC 4180; empty lines are passed over.
 
     Raises:
         database.Failure: USO with the number of the first line that is malformed, or if there is no such column.
@@ -50,7 +51,10 @@ def read_csv(path: str) -> Iterator[tuple[int, str]]:
         with open(path, "rb") as file:
             lines = decode(file)
             first = next(lines, "")
-            rows = csv.reader(itertools.chain([first], lines), delimiter=max(",;", key=first.count), strict=True)
+            csv.field_size_limit(LINE_LIMIT)
+            # The one by which there is such a column: in the name of another one there can be the other.
+            found = (each for each in ",;" if COLUMN in next(csv.reader([first], delimiter=each), []))
+            rows = csv.reader(itertools.chain([first], lines), delimiter=next(found, ","), strict=True)
             header = next(rows, [])
             if header.count(COLUMN) != 1:
                 raise database.Failure("USO", f"linha 1: o cabeçalho não tem exatamente uma coluna {COLUMN}.")
@@ -79,6 +83,11 @@ def decode(file: io.BufferedReader) -> Iterator[str]:
         if len(line) == LINE_LIMIT:
             raise database.Failure("USO", f"linha {number}: tem mais de {LINE_LIMIT} bytes.")
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise database.Failure("USO", f"linha {number}: não é UTF-8.") from error
+        if MARK in text:
+            raise database.Failure(
+                "USO", f"linha {number}: aqui começa outro arquivo (marca U+FEFF); grave um de cada vez."
+            )
+        yield text

@@ -45,6 +45,7 @@ def draw(events: Iterable[Data], names: Mapping[str, str]) -> list[dict[str, Any
             ran_width = round(max(ended - ran, 0.4), 2) if ended > ran else 0
             label_x, anchor = (start, "start") if start < 50 else (end, "end")
             label = {"name": name if part == "volume" else name[:12], "label_x": label_x, "anchor": anchor}
+            label["before"] = part == "volume" and (part, "create") not in at
             bar = {"y": y, "part": part, "x": start, "width": round(max(end - start, 0.4), 2)}
             bars.append({**bar, **label, "ran_x": ran, "ran_width": ran_width})
     return bars
@@ -66,6 +67,8 @@ def look(host: Data, done: bool) -> dict[str, Any]:
     left = {container["Id"] for container in host.get("__demo_engine_after", {}).get("containers", [])}
     lines = host.get("__demo_events", {}).get("stdout_lines", [])
     verdict = compare(writer, reader) if reader and done else "failed"
+    if verdict == "same" and not writer["inserted"]:
+        verdict = "known"
     return {
         "writer": writer,
         "reader": reader,
