@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 REPOSITORY = Path(__file__).parents[2]
 LABELS = {"sqlite-demo.managed-by": "ansible"}
@@ -52,13 +53,20 @@ class Demo:
         ]
 
     def play(
-        self, playbook: str, *arguments: str, at: Path = REPOSITORY, **settings: object
+        self,
+        playbook: str,
+        *arguments: str,
+        at: Path = REPOSITORY,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        **settings: object,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the repository (or of a copy of it) to its end, with the configuration it has there."""
+        """Run a playbook to its end, from the repository or from elsewhere; ``variables`` are added to the environment.
+
+        From the repository, or a copy of it, it has the configuration of that.
+        """
         command = self.command(playbook, *arguments, **settings)
-        return subprocess.run(
-            command, cwd=at, env=environment(), check=False, capture_output=True, text=True, timeout=900
-        )
+        around = {**environment(), **variables}
+        return subprocess.run(command, cwd=at, env=around, check=False, capture_output=True, text=True, timeout=900)
 
     def start(self, playbook: str, *arguments: str, **settings: object) -> subprocess.Popen[str]:
         """Start a playbook, in a process group of its own, and go on."""
@@ -115,8 +123,9 @@ def table(result: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
 
 
 def errors(result: subprocess.CompletedProcess[str]) -> list[str]:
-    """Return the lines in which a play said why hosts failed."""
-    return [line for line in result.stdout.splitlines() if line.startswith("[ERROR]")]
+    """Return the lines in which Ansible, or a play, said why it failed."""
+    printed = (result.stderr or "") + result.stdout
+    return [line for line in printed.splitlines() if line.startswith("[ERROR]")]
 
 
 def error(result: subprocess.CompletedProcess[str]) -> str:

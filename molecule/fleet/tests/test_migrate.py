@@ -89,7 +89,8 @@ def test_there_again_and_back(moving: Demo, fleet: Fleet, engines: dict[str, Eng
     before = file_hashes(alfa, moving)
     others = [engines[name].state() for name in ("gama", SECOND)]
     for changed in (True, False):
-        result = moving.play(MIGRATE, **route("alfa", "beta"))
+        # Each side waits for the other, whatever the user's environment asks for.
+        result = moving.play(MIGRATE, variables={"ANSIBLE_STRATEGY": "free"}, **route("alfa", "beta"))
         assert "5000 on both sides" in works(result)
         assert (recaps(result)["beta"]["changed"] > 0) == changed
         assert names(alfa, moving) == names(beta, moving) == NAMES

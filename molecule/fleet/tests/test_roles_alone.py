@@ -35,6 +35,13 @@ def test_roles_ask_for_what_they_are_not_told(alone: Demo, engines: dict[str, En
     assert recaps(again)["alfa"]["changed"] == 1, "another snapshot is kept; all else is there"
 
 
+def test_restore_refuses_a_snapshot_of_another_database(alone: Demo, engines: dict[str, Engine]) -> None:
+    line = error(alone.play(PLAYBOOK, '--extra-vars={"restore_source": {}}'))
+    assert f"is a snapshot of demo.db in the volume {alone.volume}, not of other.db in {alone.volume}" in line
+    assert "restore_force takes it" in line
+    assert engines["alfa"].rows(alone.image, alone.volume) == [[1, "Alice"], [2, "Bruno"]]
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

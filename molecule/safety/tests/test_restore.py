@@ -10,11 +10,12 @@ import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from shared.demo import Demo, error, recap, works
-from shared.engine import Engine
+from shared.demo import Demo, error, recap, said, works
+from shared.engine import READ, Engine
 from shared.programs import KEEP_BYTECODE, PROGRAM, mount_snapshot, snapshot_program
 from shared.snapshots import manifest, snapshot_rows, snapshots_in, write_manifest
 from shared.volumes import DAMAGE_PAGE, DEFAULT_ROWS, FILL, LEAVE_HOT_JOURNAL, change, file_hashes, fill
@@ -57,6 +58,28 @@ def test_records_are_replaced_only_when_forced_and_saved_before(
     assert set(file_hashes(engine, demo)) == {"demo.db"}
     assert engine.state() == state
     assert recap(restore(demo, saved))["changed"] == 0
+
+
+@pytest.mark.parametrize("setting", ["demo_database", "demo_volume"])
+def test_snapshot_of_another_is_put_there_only_when_forced(
+    engine: Engine, demo: Demo, saved: Path, setting: str
+) -> None:
+    target = {"demo_database": "demo.db", "demo_volume": demo.volume, setting: "molecule_safety_other"}
+    elsewhere = replace(demo, settings={**demo.settings, **target})
+    state = engine.state()
+    line = error(restore(elsewhere, saved))
+    other = f"{target['demo_database']} in {target['demo_volume']}"
+    assert f"is a snapshot of demo.db in the volume {demo.volume}, not of {other}: nothing was touched" in line
+    assert engine.state() == state
+    try:
+        words = said(restore(elsewhere, saved, demo_restore_force=True))
+        assert f"The snapshot is number 1 of demo.db in the volume {demo.volume} of localhost" in words
+        code = READ.replace("demo.db", target["demo_database"])
+        assert json.loads(engine.python(demo.image, target["demo_volume"], code)) == DEFAULT_ROWS
+    finally:
+        remove = "import os; os.path.exists('/data/molecule_safety_other') and os.remove('/data/molecule_safety_other')"
+        change(engine, demo, remove)
+        engine.docker("volume", "rm", "molecule_safety_other")
 
 
 def test_check_mode_changes_nothing(engine: Engine, demo: Demo, saved: Path, folder: Path) -> None:
