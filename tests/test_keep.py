@@ -21,9 +21,9 @@ SERIES: dict[str, Any] = {"host": "localhost", "engine": {"id": "A"}, "volume": 
 DATA = b"a snapshot"
 
 
-def run(*arguments: object, umask: int = -1) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, given: str = "", umask: int = -1) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(KEEP), *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, umask=umask)
+    return subprocess.run(command, input=given, check=False, capture_output=True, text=True, timeout=60, umask=umask)
 
 
 def result(process: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def words(begun: dict[str, Any], **other: Any) -> str:
 
 
 def finish(folder: Path, begun: dict[str, Any], keep: int, **other: Any) -> dict[str, Any]:
-    return result(run("finish", begun["part"], folder, words(begun, **other), keep))
+    return result(run("finish", begun["part"], folder, keep, given=words(begun, **other)))
 
 
 def backup(folder: Path, keep: int, **other: Any) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_snapshot_and_manifest_are_their_owners_alone(folder: Path, umask: int) 
     assert (begun["after"], part.parent.parent) == (0, folder)
     part.write_bytes(DATA)
     part.chmod(0o666)
-    kept = result(run("finish", part, folder, words(begun), 7, umask=umask))
+    kept = result(run("finish", part, folder, 7, given=words(begun), umask=umask))
     snapshot = Path(kept["file"])
     assert (kept["number"], kept["removed"], snapshot.parent) == (1, [], folder)
     manifest = snapshot.with_suffix(".json")
@@ -187,7 +187,7 @@ def test_what_was_damaged_on_its_way_is_not_kept(folder: Path) -> None:
     for harm in (DATA[1:], DATA + b"x", DATA[::-1]):
         begun = begin(folder)
         Path(begun["part"]).write_bytes(harm)
-        assert "damaged on its way" in refusal(run("finish", begun["part"], folder, words(begun), 1))
+        assert "damaged on its way" in refusal(run("finish", begun["part"], folder, 1, given=words(begun)))
         assert names(folder) == before
 
 
@@ -196,7 +196,7 @@ def test_link_in_place_of_the_part_is_not_followed(folder: Path, tmp_path: Path)
     (tmp_path / "other").write_bytes(DATA)
     Path(begun["part"]).unlink()
     Path(begun["part"]).symlink_to(tmp_path / "other")
-    refusal(run("finish", begun["part"], folder, words(begun), 1))
+    refusal(run("finish", begun["part"], folder, 1, given=words(begun)))
     assert names(folder) == []
     assert (tmp_path / "other").read_bytes() == DATA
 
@@ -206,7 +206,7 @@ def test_part_elsewhere_is_refused_and_left(folder: Path, tmp_path: Path) -> Non
     part = tmp_path / "other" / ".part-x" / "snapshot.gz"
     part.parent.mkdir(parents=True)
     part.write_bytes(DATA)
-    assert "not where begin said" in refusal(run("finish", part, folder, words(begun), 1))
+    assert "not where begin said" in refusal(run("finish", part, folder, 1, given=words(begun)))
     assert part.exists()
 
 
@@ -217,7 +217,8 @@ def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "keep.py").write_text(program)
     (folder / "data@app.db@000001-same.gz").write_bytes(b"mine")
     process = subprocess.run(
-        [sys.executable, tmp_path / "keep.py", "finish", begun["part"], folder, words(begun), "1"],
+        [sys.executable, tmp_path / "keep.py", "finish", begun["part"], folder, "1"],
+        input=words(begun),
         env=os.environ | {"PYTHONPATH": str(KEEP.parents[2] / "oneshot/files")},
         check=False,
         capture_output=True,
@@ -227,11 +228,12 @@ def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     assert (folder / "data@app.db@000001-same.gz").read_bytes() == b"mine"
 
 
-def test_next_backup_removes_what_an_interrupted_play_left(folder: Path) -> None:
+def test_next_backup_removes_what_an_interrupted_play_left(folder: Path, tmp_path: Path) -> None:
+    play = tmp_path / "ansible-playbook"
+    play.write_text("import subprocess, sys; subprocess.run(sys.argv[1:], check=True)")
     for series in (SERIES, SERIES | {"volume": "other"}):
         # The process that is the play has ended when the next backup begins.
-        program = "import subprocess, sys; subprocess.run(sys.argv[1:], check=True)"
-        command = [sys.executable, "-c", program, sys.executable, str(KEEP), "begin", str(folder), json.dumps(series)]
+        command = [sys.executable, str(play), sys.executable, str(KEEP), "begin", str(folder), json.dumps(series)]
         subprocess.run(command, check=True, capture_output=True)
     # Somebody's own, and one of a play of another controller.
     foreign = {".part-mine", ".part-x.0-1"}
@@ -242,8 +244,9 @@ def test_next_backup_removes_what_an_interrupted_play_left(folder: Path) -> None
     assert left == {Path(new["part"]).parent.name} | foreign
 
 
-def test_a_play_is_as_long_as_ansible_playbook_lives(folder: Path, tmp_path: Path) -> None:
-    playbook = tmp_path / "ansible-playbook"
+@pytest.mark.parametrize("program", ["ansible-playbook", "ansible", "ansible-console"])
+def test_a_play_is_as_long_as_ansible_lives(folder: Path, tmp_path: Path, program: str) -> None:
+    playbook = tmp_path / program
     playbook.write_text(
         "import subprocess, sys\n"
         'subprocess.run(["sh", "-c", "\\"$@\\"; exit 0", "sh", *sys.argv[1:]], check=True)\n'
@@ -261,6 +264,36 @@ def test_a_play_is_as_long_as_ansible_playbook_lives(folder: Path, tmp_path: Pat
     process.communicate()
     begin(folder)
     assert len(names(folder)) == 2
+
+
+def test_damaged_snapshot_does_not_count_as_newer(folder: Path) -> None:
+    first, second = backup(folder, 0), backup(folder, 0)
+    Path(second["file"]).write_bytes(bytes(len(DATA)))
+    assert backup(folder, 2)["removed"] == []
+    assert backup(folder, 2)["removed"] == [second["file"], first["file"]]
+
+
+def test_manifest_may_be_larger_than_an_argument(folder: Path) -> None:
+    tables = {f"tabela_de_nome_bem_comprido_{number}": number for number in range(5000)}
+    kept = finish(folder, begin(folder), 7, tables=tables)
+    assert result(run("verify", kept["file"]))["tables"] == tables
+
+
+def test_manifest_that_is_a_pipe_is_not_waited_for(folder: Path) -> None:
+    kept = Path(backup(folder, 7)["file"])
+    kept.with_suffix(".json").unlink()
+    os.mkfifo(kept.with_suffix(".json"))
+    assert "manifest" in refusal(run("verify", kept))
+
+
+def test_name_too_long_for_a_file_is_refused_before_the_snapshot(folder: Path) -> None:
+    line = refusal(run("begin", folder, json.dumps(SERIES | {"volume": "v" * 150, "database": "d" * 120})))
+    assert "too long" in line
+
+
+def test_folders_that_are_made_are_their_owners_alone(tmp_path: Path) -> None:
+    result(run("begin", tmp_path / "new/folder", json.dumps(SERIES), umask=0))
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "new", tmp_path / "new/folder")] == [0o700, 0o700]
 
 
 def test_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ def test_snapshot_is_the_database_and_its_manifest_says_so(database: Path, outpu
         "tables": {"t": 2},
         "rows": 2,
         "content": content,
+        "others": [],
     }
     assert tree(database.parent) == before
     assert set(tree(output.parent)) == {output.name}
@@ -181,8 +182,8 @@ def test_rows_of_every_table_are_counted(volume: Path) -> None:
     path = volume / "app.db"
     execute(path, *SHAPES["quoted"], *SHAPES["without_rowid"], *SHAPES["sequence"], *SHAPES["view"])
     found = result("describe", path)
-    assert found["tables"] == {'we"ird [t]; --': 2, "w": 1, "s": 1, "sqlite_sequence": 1, "t": 0}
-    assert found["rows"] == 5
+    assert found["tables"] == {'we"ird [t]; --': 2, "w": 1, "s": 1, "t": 0}
+    assert found["rows"] == 4
 
 
 def test_virtual_table_whose_module_is_not_there_is_no_hindrance(database: Path, output: Path, scratch: Path) -> None:
@@ -453,6 +454,31 @@ def test_database_in_wal_mode_is_compared_and_replaced_with_what_is_in_its_wal(d
     assert set(tree(database.parent)) == {database.name}
 
 
+def test_what_lies_beside_the_database_is_named(database: Path) -> None:
+    (database.parent / "lost+found").mkdir()
+    (database.parent / "another.db").touch()
+    Path(f"{database}-journal").touch()
+    assert result("describe", database)["others"] == ["another.db"]
+
+
+def test_link_to_a_database_stays_one(database: Path, output: Path) -> None:
+    manifest = take(database, output)
+    link = database.with_name("link.db")
+    link.symlink_to(database.name)
+    execute(database, "DELETE FROM t")
+    assert result("replace", output, manifest, link, "false", "")["replaced"]
+    assert os.readlink(link) == database.name
+    assert len(rows(database)) == 2
+
+
+def test_rows_of_sqlite_itself_are_none_of_a_user(volume: Path, output: Path, scratch: Path) -> None:
+    path = volume / "app.db"
+    execute(path, *SHAPES["sequence"], "DELETE FROM s")
+    manifest = take(path, output)
+    assert json.loads(manifest)["rows"] == 0
+    assert result("check", output, manifest, path, scratch)["present"] == 0
+
+
 def test_old_manifest_is_enough(database: Path, output: Path, scratch: Path, volume: Path) -> None:
     manifest = old(take(database, output))
     assert result("check", output, manifest, database, scratch)["same"]
@@ -503,7 +529,19 @@ def test_manifest_of_another_snapshot_is_refused(
     refusal("DAMAGED", "check", output, manifest, database, scratch)
 
 
-@pytest.mark.parametrize("manifest", ["", "[]", "{}", "3", "null", '{"rows": 2, "database_bytes": []}', "[" * 99_999])
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "",
+        "[]",
+        "{}",
+        "3",
+        "null",
+        '{"rows": 2, "database_bytes": []}',
+        '{"rows": 2, "database_bytes": Infinity}',
+        "[" * 99_999,
+    ],
+)
 def test_other_manifest_is_one_line(database: Path, output: Path, scratch: Path, manifest: str) -> None:
     take(database, output)
     refusal("DAMAGED", "check", output, manifest, database, scratch)

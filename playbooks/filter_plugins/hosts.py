@@ -17,7 +17,7 @@ def hosts(groups: Mapping[str, Sequence[str]], limit: str = "") -> list[str]:
         AnsibleFilterError: there is none.
     """
     if not groups.get(GROUP):
-        raise AnsibleFilterError("No inventory that was read has hosts in a group docker_hosts: name one with --inventory")
+        raise AnsibleFilterError("No inventory that was read has hosts in a group docker_hosts: name one with -i")
     inventory = InventoryManager(DataLoader(), parse=False)
     for group, names in groups.items():
         inventory.add_group(group)

@@ -2,9 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+# Source of the names of images: https://pkg.go.dev/github.com/distribution/reference
+PART = r"[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*"
+HOST = r"(localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(:[0-9]+)?"
+IMAGE = rf"(?![0-9a-f]{{64}}\Z)({HOST}/)?{PART}(/{PART})*"
 REPORT_MARK = b"A report of sqlite-demo"
 
 
@@ -45,18 +49,36 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "short": is_short,
     "file": lambda value: value == "" or (is_text(value) and os.path.isfile(path_of(value))),
     "folder": may_be_folder,
+    "image": lambda value: is_text(value, IMAGE) and len(value) <= 200,
+    "image with a tag": lambda value: is_text(value, IMAGE + r"(:\w[\w.-]{0,127}|@sha256:[0-9a-f]{64})"),
     "report": lambda value: value == "" or may_be_report(value),
 }
 
 
-def fault(settings: Mapping[str, Any], rules: Iterable[Mapping[str, str]]) -> str:
-    """Return what is wrong with the first setting that does not exist or breaks a rule; nothing if none does.
+def fault(
+    settings: Mapping[str, Any],
+    rules: Iterable[Mapping[str, str]],
+    asked: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    rest: str = "",
+) -> str:
+    """Return the first thing that is wrong with what a user typed; nothing if all can be right.
 
     Args:
         settings: the value of each.
         rules: ``setting``, what it ``must_be`` in words, and one of ``pattern``: a regular expression that describes a
             text; ``each``: one for all elements of a list; ``kind``: a key of KINDS.
+        asked: the tags that were given.
+        tags: those that the playbook has.
+        rest: what Ansible could not make out in ``--extra-vars``.
     """
+    if rest:
+        advice = (
+            "a value with a space needs quotes inside the quotes, such as -e 'demo_clients_file=\"Lista 2026.csv\"'"
+        )
+        return f"{rest} belongs to no setting: {advice}"
+    for tag in (each for each in asked if each not in ("all", *tags)):
+        return f"{tag} is no tag of this playbook, which has {', '.join(tags) or 'none'}"
     for name in sorted({*settings} - {rule["setting"] for rule in rules}):
         return f"{name} is not a setting of this demo: see inventory/group_vars/all.yml"
     for rule in rules:

@@ -121,6 +121,15 @@ def test_between_engines_of_one_host_to_one_without_image_and_the_source_is_remo
     assert "There is no volume" in error(moving.play(MIGRATE, **route(FIRST, SECOND)))
 
 
+def test_source_that_holds_more_than_is_moved_stays(moving: Demo, engines: dict[str, Engine]) -> None:
+    change(engines["alfa"], moving, "open('/data/outro.db', 'wb').close()")
+    before = file_hashes(engines["alfa"], moving)
+    line = error(moving.play(MIGRATE, **route("alfa", "beta"), demo_migrate_remove_source=True))
+    assert f"The volume {moving.volume} of alfa holds more than demo.db: outro.db" in line
+    assert file_hashes(engines["alfa"], moving) == before
+    assert names(engines["beta"], moving) == NAMES
+
+
 def test_check_mode_changes_nothing(moving: Demo, engines: dict[str, Engine]) -> None:
     before = {name: engine.state() for name, engine in engines.items()}
     output = works(moving.play(MIGRATE, "--check", **route("alfa", "beta")))

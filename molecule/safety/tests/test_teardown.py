@@ -60,6 +60,17 @@ def test_volume_goes_once_it_is_saved(engine: Engine, demo: Demo, folder: Path) 
     assert "        1: Alice\n        2: Bruno\n        3: Carla\n" in works(demo.play("site.yml", "--tags=read"))
 
 
+def test_volume_that_holds_more_than_is_saved_stays(engine: Engine, demo: Demo, folder: Path) -> None:
+    works(demo.play("site.yml", "--tags=write", demo_database="outro.db"))
+    before, state = file_hashes(engine, demo), engine.state()
+    line = error(demo.play("teardown.yml", demo_backup_before_teardown=True))
+    assert f"The volume {demo.volume} holds more than demo.db: outro.db" in line
+    assert "nothing was removed" in line
+    assert (file_hashes(engine, demo), engine.state()) == (before, state)
+    assert len(snapshots_in(folder)) == 1
+    change(engine, demo, "import os; os.remove('/data/outro.db')")
+
+
 WRITE_WHEN_TOLD = """
 import os, sqlite3, time
 while not os.path.exists("/told/now"):

@@ -42,7 +42,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("demo_image", "SQLite-Demo", "an image name in lower case"),
     ("demo_image", "sqlite-demo:1", "without a tag"),
     ("demo_image", "demo\n", "an image name in lower case"),
-    ("demo_image", "-demo", "an image name in lower case"),
+    *(
+        ("demo_image", name, "an image name in lower case")
+        for name in ("-demo", "a..b", "a//b", "a/.b", "Foo/bar", "a___b")
+    ),
+    ("demo_image", "a" * 64, "an image name in lower case"),
     ("demo_image", "i" * 201, "an image name in lower case"),
     ("demo_image", 5, "an image name in lower case"),
     ("demo_volume", "", "2 to 200 letters"),

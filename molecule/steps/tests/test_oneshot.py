@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shared.demo import REPOSITORY, Demo, error, temporaries, works
+from shared.demo import REPOSITORY, Demo, environment, error, temporaries, works
 from shared.engine import Engine
+from shared.system import wait_for
 
 demo = Demo("steps")
 
@@ -53,10 +54,16 @@ class Role:
         said: dict[str, Any] = json.loads(self.result.read_text())
         return said
 
+    def command(self, script: str, **arguments: object) -> list[str]:
+        return demo.command(str(self.playbook), self.variables(script, **arguments))
+
     def play(self, script: str, **arguments: object) -> subprocess.CompletedProcess[str]:
+        return demo.play(str(self.playbook), self.variables(script, **arguments))
+
+    def variables(self, script: str, **arguments: object) -> str:
         names = {"oneshot_container": NAME, "oneshot_image": self.image, "oneshot_labels": LABELS}
         command = {"oneshot_entrypoint": ["sh", "-c"], "oneshot_command": [script]}
-        return demo.play(str(self.playbook), f"--extra-vars={json.dumps({**names, **command, **arguments})}")
+        return f"--extra-vars={json.dumps({**names, **command, **arguments})}"
 
 
 @pytest.fixture
@@ -98,8 +105,54 @@ def test_carries_files_both_ways_and_leaves_none(role: Role, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    "left",
+    ["ln -s /etc/hostname /scratch/output", "mkfifo /scratch/output", "mkdir /scratch/output", "true"],
+    ids=["link", "pipe", "folder", "nothing"],
+)
+@pytest.mark.usefixtures("container")
+def test_what_is_no_file_is_not_fetched(role: Role, tmp_path: Path, left: str) -> None:
+    output, before = tmp_path / "taken", temporaries()
+    assert "left no file /scratch/output (oneshot_output)" in role.fails(left, oneshot_output=str(output))
+    assert not output.exists()
+    assert temporaries() == before
+
+
+@pytest.mark.usefixtures("container")
+def test_last_line_that_is_no_object_is_one_line(role: Role) -> None:
+    assert "The last line of the container" in role.fails("echo words", oneshot_json=True)
+    said = role.says("echo words; echo '{}'", oneshot_json=True)
+    assert (said["lines"], said["figures"]) == (["words"], {})
+
+
+@pytest.mark.usefixtures("container")
+def test_container_that_an_ended_play_left_is_known_whatever_its_labels_are_made_of(engine: Engine, role: Role) -> None:
+    marks = [f"--label=oneshot.container={NAME}", "--label=my-app.version=7"]
+    identity = engine.output("create", f"--name={NAME}", *marks, role.image, "true")
+    role.says("true", oneshot_labels={"my-app.version": 7})
+    assert engine.inspect("container", identity) == {}
+
+
+@pytest.mark.parametrize("program", [["python3", "-m", "ansible", "playbook"], ["unshare", "-pf", "--mount-proc"]])
+@pytest.mark.usefixtures("container")
+def test_folder_of_a_play_that_runs_stays(role: Role, tmp_path: Path, program: list[str]) -> None:
+    """However it was started: each has the processes that a play of another kind, or in a container, has."""
+    output, before = tmp_path / "slow", temporaries()
+    call = {"oneshot_scratch": True, "oneshot_output": str(output), "oneshot_container": f"{NAME}-slow"}
+    command = role.command("sleep 15; echo done > /scratch/output", **call)
+    whole = [sys.executable, *program[1:], *command[1:]] if program[0] == "python3" else [*program, *command]
+    with subprocess.Popen(whole, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True) as slow:
+        wait_for(lambda: len(temporaries() - before) == 1)
+        role.says("echo > /scratch/output", oneshot_scratch=True)
+        result, _ = slow.communicate(timeout=120)
+    assert slow.returncode == 0, result
+    assert output.read_text() == "done\n"
+
+
+@pytest.mark.parametrize(
     ("script", "words"),
     [
+        ("echo 'ERROR [X]: my own words'; exit 255", "ERROR [X]: my own words"),
+        ("echo words; exit 255", "words"),
         ("exit 5", f"The container {NAME} ended with status 5 and said nothing"),
         ("kill -TERM $$", f"The container {NAME} was ended by signal 15"),
         ("echo words >&2; exit 1", "words"),

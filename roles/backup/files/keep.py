@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -18,7 +19,15 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "oneshot/files"))
 from plays import marks
 
 SERIES = ("host", "engine", "volume", "database")  # what a manifest says that its snapshot is of
-FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of a file, or of JSON in it
+FAULTS = (
+    OSError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)  # of a file, or of JSON in it
 
 
 def begin(folder: str, series: str) -> dict[str, Any]:
@@ -28,6 +37,8 @@ def begin(folder: str, series: str) -> dict[str, Any]:
         ``part``: where to put the snapshot; ``after``: the highest number of those of the ``series`` that are there.
     """
     ours = series_of(json.loads(series))
+    if len(f"{ours['volume']}@{ours['database']}".encode()) > 200:
+        raise ValueError("the names of the volume and the database are too long, together, for that of a file")
     own, running = marks()
     machine = own.partition("-")[0]
     with locked(folder) as place:
@@ -39,13 +50,15 @@ def begin(folder: str, series: str) -> dict[str, Any]:
         return {"part": str(part / "snapshot.gz"), "after": max(numbers, default=0)}
 
 
-def finish(part: str, folder: str, manifest: str, keep: str) -> dict[str, Any]:
-    """Keep what arrived in ``part`` if it is what its ``manifest`` says, and of older ones only ``keep``; 0 keeps all.
+def finish(part: str, folder: str, keep: str) -> dict[str, Any]:
+    """Keep what arrived in ``part`` if it is what its manifest says, and of older ones only ``keep``; 0 keeps all.
+
+    The manifest is on standard input: an argument of a program is at most 128 kB long.
 
     Returns:
         ``file``: the snapshot; ``number``: higher than that of all others of its database; ``removed``: snapshots.
     """
-    said, path, surplus = json.loads(manifest), Path(part), int(keep)
+    said, path, surplus = json.load(sys.stdin), Path(part), int(keep)
     said.pop("changed", None)  # of the run, not of the snapshot
     ours = series_of(said)
     with locked(folder) as place:
@@ -80,6 +93,8 @@ def verify(snapshot: str) -> dict[str, Any]:
         raise ValueError("is no snapshot: a file with the ending .gz and its manifest beside it")
     manifest = path.with_suffix(".json")
     try:
+        if not manifest.is_file():
+            raise ValueError  # a pipe would be waited for
         said: dict[str, Any] = json.loads(manifest.read_text())
         expected = said["sha256"]
     except FAULTS:
@@ -98,13 +113,22 @@ def retain(place: Path, ours: dict[str, Any], keep: int) -> list[str]:
         if series_of(said) != ours or name != name_of(said):
             continue
         snapshot = place / f"{name}.gz"
-        if 0 < keep <= sum(said["number"] <= newer["after"] for newer in kept):
+        newer = [place / f"{name_of(other)}.gz" for other in kept if said["number"] <= other["after"]]
+        if 0 < keep <= len(newer) and keep <= sum(is_whole(path) for path in newer):
             snapshot.unlink(missing_ok=True)
             (place / f"{name}.json").unlink()
             removed += [str(snapshot)]
         elif snapshot.is_file() and not snapshot.is_symlink() and snapshot.stat().st_size == said["bytes"]:
             kept += [said]
     return removed
+
+
+@functools.cache
+def is_whole(snapshot: Path) -> bool:
+    """Tell whether a snapshot has the SHA-256 that its manifest says."""
+    with contextlib.suppress(*FAULTS):
+        return bool(verify(str(snapshot)))
+    return False
 
 
 def manifests(place: Path) -> dict[str, dict[str, Any]]:
@@ -163,6 +187,7 @@ def synchronize(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     commands: dict[str, Callable[..., dict[str, Any]]] = {"begin": begin, "finish": finish, "verify": verify}
     try:
         print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))

@@ -23,7 +23,10 @@ from collections.abc import Iterator
 from typing import IO, Any, Callable
 
 WAIT = 60.0  # seconds to wait for a writer, which may lock all readers out while a large batch is written
-MALFORMED = (EOFError, gzip.BadGzipFile, zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+MALFORMED = (
+    *(EOFError, gzip.BadGzipFile, zlib.error, ValueError, LookupError),
+    *(ArithmeticError, TypeError, AttributeError, RecursionError),
+)
 FILES = ("", "-journal", "-wal", "-shm")  # a database and what SQLite keeps beside it
 
 # Bytes of https://sqlite.org/fileformat.html that say when and by which version a file was written, and how long it is
@@ -90,12 +93,14 @@ def take(path: str, output: str) -> dict[str, Any]:
 
 
 def describe(path: str) -> dict[str, Any]:
-    """Say what the database at ``path`` holds, and change nothing."""
+    """Say what the database at ``path`` holds, and which ``others`` lie beside it; change nothing."""
     need_file(path)
+    folder, name = os.path.split(os.path.abspath(path))
     with held(path) as (tables, content, _, damage):
         if damage:
             raise damage
-        return {"changed": False, **said_of(tables, content)}
+        others = sorted({*os.listdir(folder)} - {"lost+found", *(name + suffix for suffix in FILES)})
+        return {"changed": False, **said_of(tables, content), "others": others}
 
 
 def check(snapshot: str, manifest: str, path: str, scratch: str) -> dict[str, Any]:
@@ -116,7 +121,8 @@ def replace(
         state: what an earlier ``check`` found; nothing else is replaced. Empty: anything is.
         scratch: only compare, and unpack in this folder.
     """
-    folder, name = os.path.split(os.path.abspath(path))
+    path = os.path.realpath(path)  # a link stays one
+    folder, name = os.path.split(path)
     part = os.path.join(folder, f".{name}.restoring") if scratch is None else os.path.join(scratch, "snapshot.db")
     try:
         rows, content = unpack(snapshot, manifest, part)
@@ -313,13 +319,16 @@ def examine_alone(path: str, name: str) -> dict[str, int]:
 def examine(connection: sqlite3.Connection, name: str) -> dict[str, int]:
     """See that a database is intact, and count the rows of each table.
 
-    A virtual table, whose module this SQLite may lack, has no root page; its rows are in other tables.
+    SQLite's own tables hold no rows of a user's; nor does a virtual table, whose module this SQLite may lack: it has no
+    root page, and its rows are in other tables.
     """
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise Failure("DAMAGED", str(verdict), name)
     count = "SELECT name, printf('SELECT count(*) FROM main.\"%w\"', name) FROM sqlite_master"
-    tables = connection.execute(f"{count} WHERE type = 'table' AND rootpage ORDER BY name").fetchall()
+    tables = connection.execute(
+        f"{count} WHERE type = 'table' AND rootpage AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    ).fetchall()
     return {name: connection.execute(query).fetchone()[0] for name, query in tables}
 
 

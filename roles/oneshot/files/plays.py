@@ -1,7 +1,7 @@
 """Say which plays run on this controller: what an ended one left is told by this from what a running one uses.
 
-Prints one JSON object: ``own``: the mark of the play that runs this program; ``running``: those of all plays here. A
-mark has a number of the machine and that of the process of ``ansible-playbook``: no other controller has it.
+Prints one JSON object: ``own``: the mark of the play that runs this program; ``running``: those of all processes here.
+A mark has a number of the machine and that of a process, which lives as long as the play.
 """
 
 import contextlib
@@ -9,9 +9,12 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import uuid
 from pathlib import Path
+
+PROGRAM = re.compile("ansible[a-z-]*")  # ansible-playbook, or python -m ansible playbook
 
 
 def processes() -> dict[int, tuple[int, list[str]]]:
@@ -22,8 +25,7 @@ def processes() -> dict[int, tuple[int, list[str]]]:
             # It may have ended by now.
             with contextlib.suppress(OSError):
                 parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-                words = os.fsdecode((path / "cmdline").read_bytes()).split("\0")
-                found[int(path.name)] = int(parent), words
+                found[int(path.name)] = int(parent), os.fsdecode((path / "cmdline").read_bytes()).split("\0")
     else:
         command = ["ps", "-ax", "-o", "pid=,ppid=,args="]
         for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
@@ -33,16 +35,21 @@ def processes() -> dict[int, tuple[int, list[str]]]:
 
 
 def marks() -> tuple[str, list[str]]:
-    """Return the mark of the play that runs this program, and those of all plays."""
+    """Return the mark of the play that runs this program, and those of all processes."""
     there = processes()
-    plays = {number for number, (_, words) in there.items() if "ansible-playbook" in map(os.path.basename, words)}
-    own = number = os.getppid()
-    while number in there:
-        # The processes of its tasks have the same words, and end before it: the outermost counts.
-        own = number if number in plays else own
-        number = there[number][0]
-    machine = hashlib.sha256(f"{platform.node()} {uuid.getnode()}".encode()).hexdigest()[:12]
-    return f"{machine}-{own}", [f"{machine}-{number}" for number in sorted({own, *plays})]
+    line = [os.getppid()]
+    while (parent := there.get(line[-1], (0, []))[0]) > 1:
+        line += [parent]
+    # The processes of its tasks have its command line too, and end before it: the outermost is the play. One that
+    # another program plays is taken to last as long as the outermost of all.
+    plays = [each for each in line if any(PROGRAM.fullmatch(os.path.basename(word)) for word in there[each][1])]
+    own = (plays or line)[-1]
+    # Containers that share the name of a machine have numbers of processes of their own.
+    space = os.readlink("/proc/self/ns/pid") if os.path.exists("/proc/self/ns/pid") else ""
+    address = uuid.getnode()
+    known = "" if address >> 40 & 1 else address  # by that bit Python marks one that it has made up
+    machine = hashlib.sha256(f"{platform.node()} {known} {space}".encode()).hexdigest()[:12]
+    return f"{machine}-{own}", [f"{machine}-{number}" for number in sorted({own, *there})]
 
 
 if __name__ == "__main__":
