@@ -10,11 +10,11 @@ from ansible.parsing.dataloader import DataLoader
 GROUP = "docker_hosts"
 
 
-def hosts(groups: Mapping[str, Sequence[str]], limit: str = "") -> list[str]:
-    """Return the hosts of the group docker_hosts that ``--limit``, if given, leaves.
+def hosts(groups: Mapping[str, Sequence[str]], limit: str = "") -> str:
+    """Return GROUP, as a play takes it: the names of its hosts would be taken for patterns.
 
     Raises:
-        AnsibleFilterError: there is none.
+        AnsibleFilterError: the group has no host, or none that ``--limit``, if given, leaves.
     """
     if not groups.get(GROUP):
         raise AnsibleFilterError("No inventory that was read has hosts in a group docker_hosts: name one with -i")
@@ -24,10 +24,9 @@ def hosts(groups: Mapping[str, Sequence[str]], limit: str = "") -> list[str]:
         for name in names:
             inventory.add_host(name, group)
     inventory.subset(limit or None)
-    found = [host.name for host in inventory.get_hosts(GROUP)]
-    if not found:
+    if not inventory.get_hosts(GROUP):
         raise AnsibleFilterError(f"--limit {limit} leaves no host of the group {GROUP}")
-    return found
+    return GROUP
 
 
 class FilterModule:

@@ -21,8 +21,10 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def demo(engine: Engine, folder: Path) -> Demo:
-    """The demo that converge made, with its three records and nothing else in the volume."""
+    """The demo as converge made it, with its three records and nothing else in the volume."""
     demo = Demo("safety", {"demo_backup_dir": str(folder)})
+    if not (engine.inspect("image", demo.image) and engine.inspect("volume", demo.volume)):
+        works(demo.play("site.yml"))
     fill(engine, demo, '["Alice", "Bruno", "Carla"]')
     return demo
 
