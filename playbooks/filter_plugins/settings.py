@@ -30,7 +30,8 @@ def path_of(value: str) -> str:
 
 def may_be_folder(value: Any) -> bool:
     """Tell whether this is the path of a folder, or of nothing, in which Ansible sees neither pattern nor variable."""
-    path = path_of(value) if is_text(value, r"(?=.*\S)[^][*?$]+") else os.devnull
+    plain = is_text(value, r"(?=.*\S)[^][*?]+") and os.path.expandvars(value) == value
+    path = path_of(value) if plain else os.devnull
     return os.path.isdir(path) or not os.path.exists(path)
 
 

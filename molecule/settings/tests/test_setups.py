@@ -188,6 +188,15 @@ def test_older_collection_of_the_user_is_not_taken(tmp_path: Path) -> None:
     assert recap(result)["changed"] == 0
 
 
+def test_home_may_have_a_dollar_in_its_path(tmp_path: Path) -> None:
+    home = tmp_path / "a$b"
+    home.mkdir()
+    around = {"HOME": str(home)}
+    works(demo.play("site.yml", "--check", variables=around, demo_backup_dir="~/backups"))
+    line = error(demo.play("site.yml", "--check", variables={**around, "b": "c"}, demo_backup_dir=f"{home}/backups"))
+    assert "and variables in its path" in line
+
+
 def test_wheels_that_cannot_be_had_are_refused_as_any_other_source(tmp_path: Path) -> None:
     around = {"PIP_INDEX_URL": "http://127.0.0.1:1", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
     result = demo.play("site.yml", demo_base_image_source="wheels", base_image_cache=str(tmp_path), variables=around)
