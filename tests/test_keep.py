@@ -244,6 +244,18 @@ def test_next_backup_removes_what_an_interrupted_play_left(folder: Path, tmp_pat
     assert left == {Path(new["part"]).parent.name} | foreign
 
 
+def test_word_of_another_program_is_no_play(folder: Path, tmp_path: Path) -> None:
+    play = tmp_path / "ansible-playbook"
+    play.write_text("import subprocess, sys; subprocess.run(sys.argv[1:], check=True)")
+    begin = [sys.executable, str(KEEP), "begin", str(folder), json.dumps(SERIES)]
+    # A play, which ends, and what follows it: of a program that has such a word, as Molecule gives to pytest.
+    program = (
+        f"import subprocess; [subprocess.run(c, check=True) for c in {[[sys.executable, str(play), *begin], begin]}]"
+    )
+    subprocess.run([sys.executable, "-c", program, "--connection", "ansible"], check=True, capture_output=True)
+    assert len(names(folder)) == 1
+
+
 @pytest.mark.parametrize("program", ["ansible-playbook", "ansible", "ansible-console"])
 def test_a_play_is_as_long_as_ansible_lives(folder: Path, tmp_path: Path, program: str) -> None:
     playbook = tmp_path / program
