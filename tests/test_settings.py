@@ -48,6 +48,6 @@ def test_pipe_is_no_report_and_no_file_and_is_not_waited_for(tmp_path: Path) -> 
 def test_tags_that_molecule_leaves_out_are_no_mistake() -> None:
     assert "belongs to no setting" in fault({}, TABLE, rest="2026.csv")
     assert fault({}, TABLE, ["all", "notest", "gravar"], ["write"]).startswith("gravar is no tag")
-    assert fault({}, TABLE, ["all", "notest", "molecule-notest", "write"], ["write"]).startswith(
+    assert fault({}, TABLE, ["all", "notest", "molecule-idempotence-notest", "write"], ["write"]).startswith(
         "demo_docker_host must"
     )
