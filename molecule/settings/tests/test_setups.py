@@ -174,7 +174,7 @@ def test_other_authorities_of_the_environment_are_named(secured: int) -> None:
 def test_proxy_of_the_environment_is_named() -> None:
     around = {"DOCKER_HOST": "tcp://engine.invalid:2375", "http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
     line = error(demo.play("site.yml", variables=around))
-    assert "http_proxy of the environment, and `docker` does not" in line
+    assert "HTTP_PROXY of the environment, and `docker` does not" in line
 
 
 def test_older_collection_of_the_user_is_not_taken(tmp_path: Path) -> None:
