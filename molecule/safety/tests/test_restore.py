@@ -236,7 +236,7 @@ def test_volume_of_somebody_else_is_refused(engine: Engine, demo: Demo, saved: P
         words = "exists and this project did not create it"
         assert words in error(restore(other, saved, demo_restore_force=True))
         assert engine.python(demo.image, name, "import os; print(os.listdir('/data'))") == "[]"
-        works(restore(other, saved, demo_adopt_volume=True))
+        works(restore(other, saved, demo_adopt_volume=True, demo_restore_force=True))
         assert engine.rows(demo.image, name) == DEFAULT_ROWS
     finally:
         engine.output("volume", "rm", name)
