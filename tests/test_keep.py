@@ -256,9 +256,10 @@ def test_word_of_another_program_is_no_play(folder: Path, tmp_path: Path) -> Non
     assert len(names(folder)) == 1
 
 
-@pytest.mark.parametrize("program", ["ansible-playbook", "ansible", "ansible-console"])
+@pytest.mark.parametrize("program", ["ansible-playbook", "ansible", "my folder/ansible-console"])
 def test_a_play_is_as_long_as_ansible_lives(folder: Path, tmp_path: Path, program: str) -> None:
     playbook = tmp_path / program
+    playbook.parent.mkdir(exist_ok=True)
     playbook.write_text(
         "import subprocess, sys\n"
         'subprocess.run(["sh", "-c", "\\"$@\\"; exit 0", "sh", *sys.argv[1:]], check=True)\n'
