@@ -18,14 +18,15 @@ def hosts(groups: Mapping[str, Sequence[str]], limit: str = "") -> str:
     """
     if not groups.get(GROUP):
         raise AnsibleFilterError("No inventory that was read has hosts in a group docker_hosts: name one with -i")
-    inventory = InventoryManager(DataLoader(), parse=False)
-    for group, names in groups.items():
-        inventory.add_group(group)
-        for name in names:
-            inventory.add_host(name, group)
-    inventory.subset(limit or None)
-    if not inventory.get_hosts(GROUP):
-        raise AnsibleFilterError(f"--limit {limit} leaves no host of the group {GROUP}")
+    if limit:
+        inventory = InventoryManager(DataLoader(), parse=False)
+        for group, names in groups.items():
+            inventory.add_group(group)
+            for name in names:
+                inventory.add_host(name, group)
+        inventory.subset(limit)
+        if not inventory.get_hosts(GROUP):
+            raise AnsibleFilterError(f"--limit {limit} leaves no host of the group {GROUP}")
     return GROUP
 
 

@@ -19,15 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "oneshot/files"))
 from plays import marks
 
 SERIES = ("host", "engine", "volume", "database")  # what a manifest says that its snapshot is of
-FAULTS = (
-    OSError,
-    ValueError,
-    LookupError,
-    ArithmeticError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)  # of a file, or of JSON in it
+# What a file raises, or JSON in it, that is another than it should be.
+FAULTS = (OSError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RecursionError)
 
 
 def begin(folder: str, series: str) -> dict[str, Any]:

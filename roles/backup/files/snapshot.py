@@ -23,10 +23,8 @@ from collections.abc import Iterator
 from typing import IO, Any, Callable
 
 WAIT = 60.0  # seconds to wait for a writer, which may lock all readers out while a large batch is written
-MALFORMED = (
-    *(EOFError, gzip.BadGzipFile, zlib.error, ValueError, LookupError),
-    *(ArithmeticError, TypeError, AttributeError, RecursionError),
-)
+UNPACKED = (EOFError, gzip.BadGzipFile, zlib.error)  # what a snapshot raises that is none
+PARSED = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RecursionError)  # and a manifest
 FILES = ("", "-journal", "-wal", "-shm")  # a database and what SQLite keeps beside it
 
 # Bytes of https://sqlite.org/fileformat.html that say when and by which version a file was written, and how long it is
@@ -304,7 +302,7 @@ def unpack(snapshot: str, manifest: str, part: str) -> tuple[int, str]:
         if (rows, tables, content) != (said["rows"], said.get("tables", tables), said.get("content", content)):
             message = f"is not what its manifest says: it has {rows} rows, the manifest {said['rows']}"
             raise Failure("DAMAGED", f"the snapshot {message}; nothing was changed")
-    except MALFORMED as error:
+    except (*UNPACKED, *PARSED) as error:
         message = f"the snapshot or its manifest is damaged ({error}); nothing was changed"
         raise Failure("DAMAGED", message) from error
     return rows, content
